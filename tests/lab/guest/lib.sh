@@ -1,0 +1,67 @@
+# shellcheck shell=bash
+# What every test in a guest starts with:  . "$SRC/tests/lab/guest/lib.sh"
+#
+# From here on a failing command fails the test (set -e), and what on_exit was given is undone at its end, last first.
+#
+# A test sees: KERNEL (6.1, 6.12, debug), MODDIR (our modules), BINDIR (our programs), SRC (the repository, read-only),
+# SEED (of this run), SOAK (1 for the long form).
+set -euo pipefail
+
+PATH=$BINDIR:$PATH
+
+# fail MESSAGE: ends the test as failed, saying where.
+fail() {
+    echo "${BASH_SOURCE[1]##*/}:${BASH_LINENO[0]}: $*"
+    exit 1
+}
+
+# skip REASON: ends the test as skipped.
+skip() {
+    echo "$*"
+    exit 77
+}
+
+trap 'echo "${BASH_SOURCE[0]##*/}:$LINENO: \"$BASH_COMMAND\" failed"' ERR
+
+LAB_ON_EXIT=()
+
+# on_exit COMMAND ARGUMENT...: run at the end of the test, in reverse order, whatever happened.
+on_exit() {
+    LAB_ON_EXIT+=("$(printf '%q ' "$@")")
+}
+
+lab_undo() {
+    local status=$? i
+    trap - ERR
+    set +e
+    for ((i = ${#LAB_ON_EXIT[@]} - 1; i >= 0; i--)); do
+        eval "${LAB_ON_EXIT[i]}" || {
+            echo "at the end: ${LAB_ON_EXIT[i]}failed"
+            [ "$status" != 0 ] || status=1
+        }
+    done
+    exit "$status"
+}
+trap lab_undo EXIT
+
+# expect_fail COMMAND...: the command must fail.
+expect_fail() {
+    ! "$@" || fail "succeeded, but should not have: $*"
+}
+
+# load MODULE [PARAMETER...]: inserts one of our modules; removed again at the end.
+load() {
+    local module=$1
+    shift
+    insmod "$MODDIR/$module.ko" "$@"
+    on_exit rmmod "${module//-/_}"
+}
+
+# start_udev: from here on there are /dev/disk links and uevents are handled, as on a real system.
+start_udev() {
+    unset DM_DISABLE_UDEV
+    /lib/systemd/systemd-udevd --daemon
+    on_exit pkill -x systemd-udevd
+    udevadm trigger --type=all
+    udevadm settle --timeout=60
+}

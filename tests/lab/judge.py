@@ -1,0 +1,37 @@
+"""Judges a guest's console: which kernel messages fail the test during which they appear."""
+
+import re
+from collections.abc import Iterable
+
+# Every one of these is a kernel's way to say that something is broken. Case matters.
+REPORTS = re.compile(
+    r"BUG:"
+    r"|WARNING:"
+    r"|KASAN: "
+    r"|UBSAN:"
+    r"|possible circular|possible recursive|inconsistent lock state|suspicious RCU usage|held lock freed"
+    r"|INFO: trying to register non-static key"
+    r"|sleeping function called"
+    r"|INFO: task .* blocked"
+    r"|rcu.*stall"
+    r"|Oops"
+    r"|general protection"
+    r"|Kernel panic"
+    r"|refcount_t"
+    r"|DEBUG_LOCKS"
+    r"|ODEBUG"
+    r"|workqueue lockup"
+    r"|list_(add|del) corruption"
+    r"|kmemleak: [0-9]+ new suspected"
+    r"|Unknown symbol|disagrees about version of symbol"
+)
+
+
+def reports(console: str, allowed: Iterable[str] = ()) -> list[str]:
+    """The lines of CONSOLE that are a report and match none of the regular expressions in ALLOWED."""
+    exceptions = [re.compile(pattern) for pattern in allowed]
+    return [
+        line
+        for line in console.splitlines()
+        if REPORTS.search(line) and not any(exception.search(line) for exception in exceptions)
+    ]

@@ -1,0 +1,63 @@
+"""Reads the header of a test: the comment lines "# lab: WORD VALUE" that say how it wants to be run.
+
+# lab: kernels debug 6.12 6.1   where it runs in the full run (default: debug)
+# lab: quick                    it belongs to ./dev test --quick too
+# lab: timeout SECONDS          of the host's clock (default 120)
+# lab: allow-dmesg REGEX        kernel messages that it provokes; may be repeated
+# lab: fresh                    in a guest of its own
+# lab: append WORDS             words for the kernel's command line (implies fresh)
+# lab: smp N, # lab: memory MIB the guest's size (implies fresh)
+
+kernels, quick and timeout are read by tests/CMakeLists.txt as well.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEFAULT_TIMEOUT = 120
+
+
+@dataclass
+class TestFile:
+    """One test and what its header asks for."""
+
+    path: Path
+    timeout: int = DEFAULT_TIMEOUT
+    allowed: list[str] = field(default_factory=list)
+    fresh: bool = False
+    append: str = ""
+    smp: int | None = None
+    memory: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+
+def read(path: Path) -> TestFile:
+    """Reads the header of the test at PATH. Raises ValueError for a word that does not exist."""
+    test = TestFile(path)
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        found = re.match(r"# lab: (\S+)\s*(.*)", line)
+        if not found:
+            continue
+        word, value = found.groups()
+        match word:
+            case "kernels" | "quick":
+                pass
+            case "timeout":
+                test.timeout = int(value)
+            case "allow-dmesg":
+                test.allowed.append(value)
+            case "fresh":
+                test.fresh = True
+            case "append":
+                test.fresh, test.append = True, value
+            case "smp":
+                test.fresh, test.smp = True, int(value)
+            case "memory":
+                test.fresh, test.memory = True, int(value)
+            case _:
+                raise ValueError(f"{path}:{number}: unknown '# lab: {word}'")
+    return test
