@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Filtered disks: the table that the hook looks them up in, their life, and
+ * who may change one now.
+ *
+ * A disk is in the table from its first filter on until its last one has gone
+ * or the disk itself has.  The table is read under RCU by every bio of the
+ * system while the hook is there, so a look-up is one bucket.
+ */
+#include <linux/hash.h>
+#include <linux/rculist.h>
+#include <linux/slab.h>
+#include "core.h"
+
+#define BF_HASH_BITS	12
+#define BF_IDS		(1 << 15)
+
+static struct hlist_head bf_disk_table[1 << BF_HASH_BITS];
+static DECLARE_BITMAP(bf_ids, BF_IDS) = { 1 };	/* 0 is never used */
+static DEFINE_SPINLOCK(bf_ids_lock);
+static unsigned long bf_id_last;
+static DECLARE_WAIT_QUEUE_HEAD(bf_claim_wait);
+
+static __always_inline struct hlist_head *bf_bucket(struct gendisk *gd)
+{
+	return &bf_disk_table[hash_ptr(gd, BF_HASH_BITS)];
+}
+
+/* Under rcu_read_lock().  Return: the filtered disk or NULL. */
+struct bf_disk *bf_disk_find(struct gendisk *gd)
+{
+	struct bf_disk *disk;
+
+	hlist_for_each_entry_rcu(disk, bf_bucket(gd), hash)
+		if (disk->gd == gd)
+			return disk;
+	return NULL;
+}
+
+/* For the tracer: any context, nothing of it may be traced. */
+bool notrace bf_disk_filtered(struct gendisk *gd)
+{
+	struct bf_disk *disk;
+	bool found = false;
+
+	/* Most buckets are empty: no need for RCU to see that. */
+	if (likely(!READ_ONCE(bf_bucket(gd)->first)))
+		return false;
+	rcu_read_lock();
+	hlist_for_each_entry_rcu(disk, bf_bucket(gd), hash) {
+		if (disk->gd == gd) {
+			found = true;
+			break;
+		}
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+/**
+ * bf_new_id() - an id for bios that pass a disk from now on
+ *
+ * Even, not 0, not in use by another disk, and as different as can be from
+ * those used lately: a bio with an old one may still be held back somewhere.
+ * Needs no memory: ids change at instants.
+ *
+ * Return: the id; 0 when 32767 disks are filtered.
+ */
+u16 bf_new_id(void)
+{
+	unsigned long id;
+
+	spin_lock(&bf_ids_lock);
+	id = find_next_zero_bit(bf_ids, BF_IDS, bf_id_last + 1);
+	if (id == BF_IDS)
+		id = find_first_zero_bit(bf_ids, BF_IDS);
+	if (id < BF_IDS) {
+		__set_bit(id, bf_ids);
+		bf_id_last = id;
+	}
+	spin_unlock(&bf_ids_lock);
+	return id < BF_IDS ? id << 1 : 0;
+}
+
+void bf_free_id(u16 id)
+{
+	spin_lock(&bf_ids_lock);
+	if (id)
+		__clear_bit(id >> 1, bf_ids);
+	spin_unlock(&bf_ids_lock);
+}
+
+void bf_disk_get(struct bf_disk *disk)
+{
+	kref_get(&disk->ref);
+}
+
+static void bf_disk_free(struct rcu_head *rcu)
+{
+	kfree(container_of(rcu, struct bf_disk, rcu));
+}
+
+static void bf_disk_release(struct kref *ref)
+{
+	struct bf_disk *disk = container_of(ref, struct bf_disk, ref);
+
+	WARN_ON(disk->extra || !bio_list_empty(&disk->parked) ||
+		!bio_list_empty(&disk->deferred));
+	destroy_workqueue(disk->wq);
+	bioset_exit(&disk->splits);
+	mempool_exit(&disk->records);
+	put_device(disk_to_dev(disk->gd));
+	call_rcu(&disk->rcu, bf_disk_free);
+}
+
+/*
+ * The last reference is put by nobody who runs on the disk's own workqueue: it
+ * waits for it.  Sleeps.
+ */
+void bf_disk_put(struct bf_disk *disk)
+{
+	kref_put(&disk->ref, bf_disk_release);
+}
+
+static struct bf_disk *bf_disk_alloc(struct bf_dev *dev)
+{
+	struct bf_disk *disk = kzalloc(sizeof(*disk), GFP_KERNEL);
+
+	if (!disk)
+		return NULL;
+	disk->wq = alloc_workqueue("blkfilter/%s", WQ_MEM_RECLAIM, 1,
+				   dev->name);
+	if (!disk->wq)
+		goto err_free;
+	if (bf_records_init(disk))
+		goto err_wq;
+	kref_init(&disk->ref);
+	get_device(disk_to_dev(dev->gd));
+	disk->gd = dev->gd;
+	disk->mq = queue_is_mq(dev->gd->queue);
+	disk->zoned = bdev_is_zoned(dev->bdev);
+	INIT_LIST_HEAD(&disk->versions);
+	INIT_LIST_HEAD(&disk->devs);
+	INIT_LIST_HEAD(&disk->pending);
+	spin_lock_init(&disk->lock);
+	bio_list_init(&disk->parked);
+	bio_list_init(&disk->deferred);
+	init_waitqueue_head(&disk->wait);
+	INIT_WORK(&disk->work, bf_worker);
+	return disk;
+
+err_wq:
+	destroy_workqueue(disk->wq);
+err_free:
+	kfree(disk);
+	return NULL;
+}
+
+/* The filtered disk of a gendisk, or NULL; under bf_lock. */
+struct bf_disk *bf_disk_of(struct gendisk *gd)
+{
+	struct bf_disk *disk;
+
+	hlist_for_each_entry(disk, bf_bucket(gd), hash)
+		if (disk->gd == gd)
+			return disk;
+	return NULL;
+}
+
+/* A new disk, in the table, with an empty version; under bf_lock. */
+static struct bf_disk *bf_disk_create(struct bf_dev *dev)
+{
+	struct bf_disk *disk = bf_disk_alloc(dev);
+	struct bf_version *version;
+
+	if (!disk)
+		return NULL;
+	disk->id = bf_new_id();
+	version = disk->id ? bf_version_build(disk, NULL, NULL) : NULL;
+	if (!version) {
+		bf_free_id(disk->id);
+		bf_disk_put(disk);
+		return NULL;
+	}
+	bf_version_publish(disk, version, NULL);
+	hlist_add_head_rcu(&disk->hash, bf_bucket(disk->gd));
+	return disk;
+}
+
+/**
+ * bf_disk_ensure() - make a device's disk a filtered one
+ * @dev: the device; it gets dev->disk.
+ *
+ * A disk that is new is in the table with an empty version: from now on its
+ * bios are seen.  To be followed by bf_disk_done(), whether a filter comes of it
+ * or not.
+ *
+ * Return: the disk with a reference for the caller, or ERR_PTR: -ENODEV when
+ * the device has gone, -ENOMEM, or why the hook could not be installed.
+ */
+struct bf_disk *bf_disk_ensure(struct bf_dev *dev)
+{
+	struct bf_disk *disk;
+	int ret = bf_hook_get();
+
+	if (ret)
+		return ERR_PTR(ret);
+	mutex_lock(&bf_lock);
+	disk = dev->disk;
+	dev->busy++;
+	if (disk || !dev->bdev)
+		goto out;
+	disk = bf_disk_of(dev->gd);
+	if (!disk) {
+		disk = bf_disk_create(dev);
+		if (!disk) {
+			disk = ERR_PTR(-ENOMEM);
+			goto out;
+		}
+		/* The table keeps the hook from here on. */
+		ret = bf_hook_get();
+		WARN_ON(ret);	/* it is there: we hold it */
+	}
+	bf_disk_get(disk);
+	bf_dev_get(dev);
+	dev->disk = disk;
+	list_add_tail(&dev->link, &disk->devs);
+out:
+	if (!disk)
+		disk = ERR_PTR(-ENODEV);
+	if (IS_ERR(disk))
+		dev->busy--;
+	else
+		bf_disk_get(disk);
+	mutex_unlock(&bf_lock);
+	bf_hook_put();
+	return disk;
+}
+
+/**
+ * bf_disk_drop() - take a disk out of the table
+ * @disk: it; under bf_lock.
+ * @dying: instances that go once its last version is drained, or NULL.
+ *
+ * Its bios have no chain from now on.  The table's reference goes.
+ */
+void bf_disk_drop(struct bf_disk *disk, struct list_head *dying)
+{
+	spin_lock_irq(&disk->lock);
+	disk->gone = true;
+	spin_unlock_irq(&disk->lock);
+	hlist_del_rcu(&disk->hash);
+	bf_version_publish(disk, NULL, dying);
+	bf_free_id(disk->id);
+	/* Whoever was parked finds no chain. */
+	queue_work(disk->wq, &disk->work);
+	bf_hook_put();
+	bf_disk_put(disk);
+}
+
+/**
+ * bf_disk_leave() - a device is on its filtered disk no more
+ * @dev: the device; under bf_lock.  The caller has a reference on the disk.
+ */
+void bf_disk_leave(struct bf_dev *dev)
+{
+	struct bf_disk *disk = dev->disk;
+
+	list_del_init(&dev->link);
+	dev->disk = NULL;
+	bf_disk_put(disk);
+	bf_dev_put(dev);
+}
+
+/**
+ * bf_disk_shrink() - a device leaves its disk if it has no filter
+ * @dev: the device; under bf_lock.  The caller has references on device and
+ *       disk.
+ *
+ * The last one takes the disk out of the table.
+ */
+void bf_disk_shrink(struct bf_dev *dev)
+{
+	struct bf_disk *disk = dev->disk;
+
+	if (!disk || dev->stack.n || dev->busy)
+		return;
+	bf_disk_leave(dev);
+	if (list_empty(&disk->devs) && !disk->gone)
+		bf_disk_drop(disk, NULL);
+}
+
+/* Ends bf_disk_ensure(); the caller still has references on device and disk. */
+void bf_disk_done(struct bf_dev *dev)
+{
+	mutex_lock(&bf_lock);
+	dev->busy--;
+	bf_disk_shrink(dev);
+	mutex_unlock(&bf_lock);
+}
+
+/* --- claims --- */
+
+static bool bf_try_claim(struct bf_disk **disk, u32 n)
+{
+	bool free = true;
+	u32 i;
+
+	mutex_lock(&bf_lock);
+	for (i = 0; i < n; i++)
+		free = free && !disk[i]->claimed;
+	for (i = 0; i < n && free; i++)
+		disk[i]->claimed = true;
+	mutex_unlock(&bf_lock);
+	return free;
+}
+
+/**
+ * bf_claim() - be the only one that changes some disks
+ * @disk: they; @n of them, each once.
+ *
+ * All at once, so that the order does not matter.  Transactions and points hold
+ * a claim for as long as they take; removal of a device does not wait for it.
+ *
+ * Return: 0, or -EINTR when a fatal signal came first.
+ */
+int bf_claim(struct bf_disk **disk, u32 n)
+{
+	return wait_event_killable(bf_claim_wait, bf_try_claim(disk, n)) ?
+		-EINTR : 0;
+}
+
+void bf_unclaim(struct bf_disk **disk, u32 n)
+{
+	u32 i;
+
+	mutex_lock(&bf_lock);
+	for (i = 0; i < n; i++)
+		disk[i]->claimed = false;
+	mutex_unlock(&bf_lock);
+	wake_up_all(&bf_claim_wait);
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Consistency points: one instant for several devices.
+ *
+ * The order: claim the disks; tell the filters to prepare; freeze the file
+ * systems (which writes back and may take long, with every gate still open);
+ * close, drain and seal the disks; the instant; open; thaw; tell that it is done.
+ * The caller may be killed at any moment: nothing here waits interruptibly once
+ * the disks are claimed, and closing has a time limit.
+ */
+#include <linux/slab.h>
+#include "core.h"
+#include "trace.h"
+
+/* Does a point of @only concern a filter of @dev?  NULL: all of the disk. */
+static bool bf_point_concerns(const struct bf_dev *only,
+			      const struct bf_dev *dev)
+{
+	return !only || only == dev || !only->partno || !dev->partno;
+}
+
+static void bf_point_tell_version(struct bf_version *version,
+				  struct bf_dev *only,
+				  enum blkfilter_phase phase, const u8 *id)
+{
+	struct blkfilter_instance *inst;
+	struct blkfilter_path *path;
+	int i, k;
+
+	bf_for_each_instance(version, path, i, k, inst)
+		if (inst->ops->flags & BLKFILTER_NEEDS_POINTS &&
+		    inst->ops->point && bf_point_concerns(only, inst->dev))
+			inst->ops->point(inst->flt, phase, id);
+}
+
+/**
+ * bf_point_tell() - tell the filters of a disk about a phase of a point
+ * @disk:  the disk, claimed.
+ * @only:  the device that takes part: its filters hear it, and those of its disk
+ *         or its partitions, whose writes are divided as well; NULL for all.
+ * @phase: at BLKFILTER_POINT_INSTANT the gate is sealed; otherwise it is open.
+ * @id:    the point's, or NULL.
+ */
+void bf_point_tell(struct bf_disk *disk, struct bf_dev *only,
+		   enum blkfilter_phase phase, const u8 *id)
+{
+	struct bf_version *version;
+
+	if (phase == BLKFILTER_POINT_INSTANT) {
+		/* Sealed: nobody can publish another. */
+		version = rcu_dereference_protected(disk->version, 1);
+		if (version)
+			bf_point_tell_version(version, only, phase, id);
+		return;
+	}
+	version = bf_version_get(disk);
+	if (!version)
+		return;
+	bf_point_tell_version(version, only, phase, id);
+	bf_version_put(version);
+}
+
+static void bf_unseen(struct bf_disk *disk)
+{
+	struct bf_version *version = bf_version_get(disk);
+	struct blkfilter_instance *inst;
+	struct blkfilter_path *path;
+	int i, k;
+
+	if (!version)
+		return;
+	bf_for_each_instance(version, path, i, k, inst)
+		if (inst->ops->unseen)
+			inst->ops->unseen(inst->flt);
+	bf_version_put(version);
+}
+
+/* A bio of our own must be seen, else others were missed too. */
+static void bf_point_check_hook(struct bf_gates *gates)
+{
+	u32 i;
+
+	if (bf_selftest_seen())
+		return;
+	pr_err("the bio hook was switched off behind our back: what was tracked so far is void\n");
+	bf_event(BLKFILTER_EVENT_HOOK_LOST, NULL, "", 0, 0, NULL, 0);
+	for (i = 0; i < gates->n; i++)
+		bf_unseen(gates->disk[i]);
+}
+
+static void bf_point_tell_all(struct bf_dev **dev, u32 n,
+			      enum blkfilter_phase phase, const u8 *id)
+{
+	struct bf_disk *disk;
+	u32 i;
+
+	for (i = 0; i < n; i++) {
+		if (phase == BLKFILTER_POINT_PREPARE) {
+			bf_dev_check_size(dev[i]);
+			flush_work(&dev[i]->resize);
+		}
+		disk = READ_ONCE(dev[i]->disk);
+		if (disk)
+			bf_point_tell(disk, dev[i], phase, id);
+	}
+}
+
+/* The disks of the devices, each once, in the order of first mention. */
+static int bf_point_disks(struct bf_gates *gates, struct bf_dev **dev, u32 n,
+			  u32 *ensured)
+{
+	u32 i, k;
+
+	gates->disk = kcalloc(n, sizeof(*gates->disk), GFP_KERNEL);
+	if (!gates->disk)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		struct bf_disk *disk = bf_disk_ensure(dev[i]);
+
+		if (IS_ERR(disk)) {
+			gates->failed = i;
+			return PTR_ERR(disk);
+		}
+		++*ensured;
+		for (k = 0; k < gates->n && gates->disk[k] != disk; k++)
+			;
+		if (k < gates->n)
+			bf_disk_put(disk);
+		else
+			gates->disk[gates->n++] = disk;
+	}
+	return 0;
+}
+
+static void bf_point_instant(struct bf_gates *gates, struct bf_dev **dev, u32 n,
+			     const u8 *id)
+{
+	u32 i;
+
+	for (i = 0; i < gates->n; i++) {
+		u16 old = gates->disk[i]->id, fresh = bf_new_id();
+
+		if (!fresh)
+			continue;
+		WRITE_ONCE(gates->disk[i]->id, fresh);
+		bf_free_id(old);
+	}
+	bf_point_tell_all(dev, n, BLKFILTER_POINT_INSTANT, id);
+}
+
+/* Index in the caller's list of a disk that did not drain. */
+static u32 bf_point_culprit(struct bf_gates *gates, struct bf_dev **dev, u32 n)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		if (dev[i]->disk == gates->disk[gates->failed])
+			return i;
+	return 0;
+}
+
+static int bf_point_frozen(struct blkfilter_point *point,
+			   struct bf_gates *gates, struct bf_dev **dev)
+{
+	u32 n = point->close_count, i;
+	int ret;
+
+	bf_point_tell_all(dev, n, BLKFILTER_POINT_PREPARE, point->id);
+	ret = bf_gates_close(gates);
+	if (!ret)
+		bf_point_instant(gates, dev, n, point->id);
+	else
+		point->failed = bf_point_culprit(gates, dev, n);
+	bf_gates_open(gates);
+	point->closed_ns = gates->closed_ns;
+	trace_blkfilter_point(gates->n, gates->closed_ns, ret);
+	bf_point_tell_all(dev, n, BLKFILTER_POINT_DONE, point->id);
+	for (i = 0; i < n && !ret; i++)
+		bf_event(BLKFILTER_EVENT_POINT, dev[i], "", 0, 0, point->id,
+			 sizeof(point->id));
+	return ret;
+}
+
+/* Freezes, takes the point, thaws. */
+static int bf_point_run(struct blkfilter_point *point, struct bf_gates *gates,
+			struct bf_dev **freeze, struct bf_dev **close)
+{
+	ktime_t since = ktime_get();
+	bool found;
+	int ret = 0;
+	u32 i;
+
+	for (i = 0; i < point->freeze_count && !ret; i++) {
+		ret = freeze[i]->bdev ?
+			bf_bdev_freeze(freeze[i]->bdev, &found) : -ENODEV;
+		if (ret)
+			point->failed = i | BLKFILTER_FAILED_FREEZE;
+	}
+	if (!ret)
+		ret = bf_point_frozen(point, gates, close);
+	else
+		i--;	/* the last one was not frozen */
+	while (i--)
+		bf_bdev_thaw(freeze[i]->bdev);
+	point->frozen_ns = point->freeze_count ?
+		ktime_to_ns(ktime_sub(ktime_get(), since)) : 0;
+	return ret;
+}
+
+/**
+ * bf_point_take() - take a consistency point
+ * @point:  what userspace asks for; the results are filled in.
+ * @freeze: devices whose file systems are frozen; point->freeze_count.
+ * @close:  devices that take part; point->close_count.
+ *
+ * Sleeps.  Return: see BLKFILTER_IOC_POINT.
+ */
+int bf_point_take(struct blkfilter_point *point, struct bf_dev **freeze,
+		  struct bf_dev **close)
+{
+	struct bf_gates gates = { .counts = true, .limit_ms = point->limit_ms };
+	u32 ensured = 0, i;
+	int ret;
+
+	point->failed = BLKFILTER_NO_ENTRY;
+	ret = bf_point_disks(&gates, close, point->close_count, &ensured);
+	if (ret == -ENODEV)
+		point->failed = gates.failed;
+	if (!ret) {
+		ret = bf_claim(gates.disk, gates.n);
+		if (!ret) {
+			bf_point_check_hook(&gates);
+			ret = bf_point_run(point, &gates, freeze, close);
+			bf_unclaim(gates.disk, gates.n);
+		}
+	}
+	for (i = 0; i < ensured; i++)
+		bf_disk_done(close[i]);
+	for (i = 0; i < gates.n; i++)
+		bf_disk_put(gates.disk[i]);
+	kfree(gates.disk);
+	return ret;
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Settling: when writes from before a device's first filter are gone.
+ *
+ * A tracker's history may begin only when no write is on its way that no filter
+ * has seen.  Those from before the first attach were not counted, and no counter
+ * of the kernel knows all of them (md without iostats counts nothing; a bio on a
+ * task's bio_list is in no counter, nor does a queue freeze find it).  So:
+ *
+ *  - a file system that is frozen has no write in flight.  When the device is
+ *    opened by nobody but file systems, and all of them were frozen during the
+ *    attach, it is settled at once; and so it is when nobody has it open.
+ *  - else it is settled when the counters that there are were zero and
+ *    settle_seconds have passed.
+ */
+#include <linux/moduleparam.h>
+#include <linux/part_stat.h>
+#include <linux/slab.h>
+#include "core.h"
+
+static unsigned int settle_seconds = 60;
+module_param(settle_seconds, uint, 0644);
+MODULE_PARM_DESC(settle_seconds,
+		 "seconds after which writes from before the first attach are taken to be gone (60)");
+
+static struct bf_dev *bf_settle_disk_dev(struct bf_dev *dev)
+{
+	struct bf_dev *other;
+
+	list_for_each_entry(other, &dev->disk->devs, link)
+		if (!other->partno)
+			return other;
+	return NULL;
+}
+
+static bool bf_dev_has_counting(const struct bf_dev *dev)
+{
+	u32 i;
+
+	for (i = 0; dev && i < dev->stack.n; i++)
+		if (dev->stack.inst[i]->ops->flags & BLKFILTER_NEEDS_POINTS)
+			return true;
+	return false;
+}
+
+/**
+ * bf_settle_counting() - have writes of a device been counted already?
+ * @dev: the device, on its claimed disk.
+ *
+ * When another filter's attach to the disk is still settling, so is the device.
+ */
+bool bf_settle_counting(struct bf_dev *dev)
+{
+	struct bf_dev *disk_dev;
+	bool counting;
+
+	mutex_lock(&bf_lock);
+	counting = bf_dev_has_counting(dev);
+	disk_dev = dev->disk ? bf_settle_disk_dev(dev) : NULL;
+	if (!counting && disk_dev != dev && bf_dev_has_counting(disk_dev)) {
+		counting = true;
+		dev->settling = disk_dev->settling;
+	}
+	mutex_unlock(&bf_lock);
+	return counting;
+}
+
+/* How many have a device open, not counting what the partitions do to it. */
+static u32 bf_openers(const struct bf_dev *dev)
+{
+	u32 openers = atomic_read(&dev->bdev->bd_openers);
+
+	return dev->partno ? openers : openers - dev->gd->open_partitions;
+}
+
+/* Freezes what is mounted from one device; true: no write is on its way. */
+static bool bf_settle_one(struct bf_dev *dev, u32 own, struct bf_frozen *frozen)
+{
+	bool found;
+
+	if (bf_openers(dev) <= own)
+		return true;
+	if (bf_bdev_freeze(dev->bdev, &found))
+		return false;
+	if (!found) {
+		bf_bdev_thaw(dev->bdev);
+		return false;
+	}
+	bf_dev_get(dev);
+	frozen->dev[frozen->n++] = dev;
+	return bf_openers(dev) <= own + 1;
+}
+
+/**
+ * bf_settle_freeze() - freeze the file systems of a device that gets its first
+ *                      filter
+ * @dev:     the device.
+ * @openers: its openers that are the caller's own.
+ * @frozen:  out; for bf_settle_thaw(), whatever is returned.
+ *
+ * Sleeps; writes back.  Return: 0 or -ENOMEM.  A file system that cannot be
+ * frozen only means that the device has to settle.
+ */
+int bf_settle_freeze(struct bf_dev *dev, u32 openers, struct bf_frozen *frozen)
+{
+	struct bf_dev **dev_list;
+	u32 n = 0, i;
+	int ret;
+
+	ret = bf_devs_of_disk(dev->gd, &dev_list, &n);
+	if (ret)
+		return ret;
+	frozen->dev = kcalloc(n, sizeof(*frozen->dev), GFP_KERNEL);
+	frozen->settled = frozen->dev;
+	for (i = 0; i < n && frozen->dev; i++) {
+		struct bf_dev *other = dev_list[i];
+
+		if (other == dev || (!dev->partno && other->partno))
+			frozen->settled &= bf_settle_one(other,
+					other == dev ? openers : 0, frozen);
+		else if (!other->partno && bf_openers(other))
+			frozen->settled = false;	/* may write into us */
+	}
+	for (i = 0; i < n; i++)
+		bf_dev_put(dev_list[i]);
+	kfree(dev_list);
+	return frozen->dev ? 0 : -ENOMEM;
+}
+
+void bf_settle_thaw(struct bf_frozen *frozen)
+{
+	while (frozen->n--) {
+		bf_bdev_thaw(frozen->dev[frozen->n]->bdev);
+		bf_dev_put(frozen->dev[frozen->n]);
+	}
+	kfree(frozen->dev);
+}
+
+static bool bf_idle(struct block_device *bdev)
+{
+	int cpu, n = 0;
+
+	for_each_possible_cpu(cpu)
+		n += part_stat_local_read_cpu(bdev, in_flight[0], cpu) +
+		     part_stat_local_read_cpu(bdev, in_flight[1], cpu);
+	return n <= 0;
+}
+
+static void bf_settled(struct bf_dev *dev)
+{
+	u32 i;
+
+	dev->settling = false;
+	for (i = 0; i < dev->stack.n; i++)
+		if (dev->stack.inst[i]->active)
+			bf_instance_settled(dev->stack.inst[i]);
+}
+
+/* Once a second while a device is settling. */
+void bf_settle_work(struct work_struct *work)
+{
+	struct bf_dev *dev = container_of(to_delayed_work(work), struct bf_dev,
+					  settle);
+	bool done = false, told = false;
+
+	mutex_lock(&bf_lock);
+	if (!dev->disk || !dev->stack.n || !dev->settling) {
+		dev->settling = false;
+		done = true;
+	} else if (dev->bdev) {
+		if (bf_idle(dev->bdev))
+			dev->was_idle = true;
+		told = dev->was_idle &&
+		       time_after_eq(jiffies, dev->settle_from +
+				     settle_seconds * HZ);
+		if (told)
+			bf_settled(dev);
+		done = told;
+	}
+	mutex_unlock(&bf_lock);
+	if (told)
+		bf_event(BLKFILTER_EVENT_SETTLED, dev, "", 0, 0, NULL, 0);
+	if (!done)
+		queue_delayed_work(bf_wq, &dev->settle, HZ);
+	else
+		bf_dev_put(dev);
+}
+
+/* Begins to settle; does nothing when it has begun. */
+void bf_settle_start(struct bf_dev *dev)
+{
+	if (delayed_work_pending(&dev->settle))
+		return;
+	dev->settle_from = jiffies;
+	dev->was_idle = false;
+	bf_dev_get(dev);
+	if (!queue_delayed_work(bf_wq, &dev->settle, settle_seconds ? HZ : 0))
+		bf_dev_put(dev);
+}
