@@ -451,7 +451,7 @@ static void bf_enter(struct bf_disk *disk, struct bf_version *version,
 			break;
 		if (bf_bio_atomic(bio)) {
 			/* Half of it would be another device's. */
-			bio->bi_status = BLK_STS_INVAL;
+			bio->bi_status = BLK_STS_NOTSUPP;
 			bio_endio(bio);
 			bf_drop(hold);
 			return;

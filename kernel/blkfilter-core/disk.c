@@ -317,7 +317,8 @@ static bool bf_try_claim(struct bf_disk **disk, u32 n)
 
 /**
  * bf_claim() - be the only one that changes some disks
- * @disk: they; @n of them, each once.
+ * @disk: they, each once.
+ * @n:    how many.
  *
  * All at once, so that the order does not matter.  Transactions and points hold
  * a claim for as long as they take; removal of a device does not wait for it.

@@ -45,7 +45,8 @@ static void bf_reader_add(struct bf_reader *reader,
  * @name:   see &enum blkfilter_event_type.
  * @value:  likewise.
  * @reason: &enum blkfilter_reason or 0.
- * @data:   likewise; @size bytes, at most 64.
+ * @data:   likewise, or NULL.
+ * @size:   bytes at @data, at most 64.
  *
  * Any context but hard interrupts.
  */

@@ -30,8 +30,10 @@ struct bf_item {
  * @dev:     the device.
  * @disk:    its disk, referenced and claimed.
  * @change:  what is asked for.
- * @item:    the new stack, from high to low; @n of them.
- * @going:   instances of the old stack that are not in the new one; @gone.
+ * @item:    the new stack, from high to low.
+ * @n:       filters in it.
+ * @going:   instances of the old stack that are not in the new one.
+ * @gone:    how many.
  * @frozen:  file systems that are frozen for a first attach.
  * @settled: writes from before it cannot exist when the new filters begin.
  */
@@ -684,7 +686,8 @@ static int bf_appearing_publish(struct bf_plan *plan)
 /**
  * bf_stack_appearing() - the first stack of a device that is appearing
  * @dev:   the device; no bio has been sent to it.
- * @entry: its filters; @n of them.
+ * @entry: its filters.
+ * @n:     how many.
  *
  * Called under the driver core's locks.  No gate is closed: there is nothing to
  * divide.  What cannot be attached is left out, with a line in the log.
