@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// Between the kernel's structures and ours.  Not installed.
+#pragma once
+
+#include "message.hpp"
+
+#include <blkfilter/error.hpp>
+#include <blkfilter/transport.hpp>
+#include <blkfilter/types.hpp>
+#include <linux/blkfilter-control.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace blkfilter {
+
+inline std::uint64_t address_of(const void *memory) {
+    return reinterpret_cast<std::uintptr_t>(memory);
+}
+
+inline blkfilter_device raw_device(const DeviceId &device) {
+    return {.major = device.major, .minor = device.minor, .diskseq = device.diskseq};
+}
+
+inline DeviceId device_of(const blkfilter_device &raw) {
+    return {raw.major, raw.minor, raw.diskseq};
+}
+
+/// A text field, up to its NUL.
+inline std::string text_of(std::span<const std::uint8_t> field) {
+    return {field.begin(), std::ranges::find(field, 0)};
+}
+
+/// Writes a text field with its NUL.  @p what names it in the message; the field
+/// is zero before.  ENAMETOOLONG, or EINVAL for a text with a NUL inside.
+Result<void> put_text(std::span<std::uint8_t> field, std::string_view text, std::string_view what);
+
+/// As put_text(), for a filter's name, which must not be empty.
+Result<void> put_filter_name(std::span<std::uint8_t> field, std::string_view name);
+
+/// Milliseconds as the kernel takes them.  ERANGE: negative or above 32 bits.
+Result<std::uint32_t> raw_milliseconds(std::chrono::milliseconds time);
+
+/// The kernel's form of @p entries, which must outlive it: the addresses of the
+/// options point into them.  EINVAL, ENAMETOOLONG and E2BIG name the entry.
+Result<std::vector<blkfilter_stack_entry>> raw_entries(std::span<const EntryRequest> entries);
+
+/// Runs one of the kernel's listing commands, again with more room as long as the
+/// list has grown beyond it.
+template <class Raw>
+Result<std::vector<Raw>> list_all(Transport &transport, unsigned long request,
+                                  std::string_view what) {
+    constexpr std::uint32_t first_room = 16;
+    std::vector<Raw> entries(first_room);
+    for (;;) {
+        for (auto &entry : entries)
+            entry = {};
+        blkfilter_list list{.size = sizeof(list),
+                            .flags = 0,
+                            .entries = address_of(entries.data()),
+                            .count = static_cast<std::uint32_t>(entries.size()),
+                            .entry_size = sizeof(Raw)};
+        if (const int status = transport.ioctl(request, &list); status < 0)
+            return failure(-status, what, meaning_of(-status));
+        const bool complete = list.count <= entries.size();
+        entries.resize(list.count);
+        if (complete) return entries;
+    }
+}
+
+} // namespace blkfilter
