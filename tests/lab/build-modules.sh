@@ -1,0 +1,51 @@
+#!/bin/bash
+# Builds our kernel modules for one prepared kernel:  build-modules.sh 6.1|6.12|debug [make variable...]
+#
+# kernel/ and tests/vm/module/ (the tests' own filter, if there is one) are copied below build/modules-src/ and built there;
+# the modules end up in build/modules/KERNEL/. With FAULT=NAME in the environment the fault NAME is planted
+# (make ... FAULT=NAME) and the folder is build/modules/KERNEL-fault-NAME.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+
+kernel=$1
+shift
+name=$kernel${FAULT:+-fault-$FAULT}
+# shellcheck source=/dev/null
+. "$BUILD/lab/kernel-$kernel.env" 2> /dev/null || die "kernel $kernel is not prepared: run tests/lab/kernels.sh $kernel"
+work=$BUILD/modules-src/$name
+out=$BUILD/modules/$name
+mkdir -p "$work" "$out"
+
+make=(make "-j$JOBS" "KDIR=$KDIR" "$@")
+[ -z "${FAULT:-}" ] || make+=("FAULT=$FAULT")
+export KBUILD_MODPOST_WARN=
+
+# Built with another kernel, or another way: from scratch.
+made_of="$RELEASE $KDIR ${make[*]}"
+if [ "$(cat "$work/made-of" 2> /dev/null)" != "$made_of" ]; then
+    rm -rf "$work" "$out"
+    mkdir -p "$work" "$out"
+fi
+
+copy() { # FOLDER NAME: what the build made stays, so that make only does what changed; what is gone here goes there
+    rsync -a --delete --filter='P *.o' --filter='P *.ko' --filter='P *.mod' --filter='P *.mod.c' --filter='P .*.cmd' \
+        --filter='P *.symvers' --filter='P modules.order' --filter='P include/generated/' --filter='P .*.d' \
+        --filter='P *.o.d' --filter='P compat/*.h' "$SRC/$1/" "$work/$2/"
+}
+
+if [ -e "$SRC/kernel/Makefile" ]; then
+    copy kernel kernel
+    quietly "$BUILD/lab/modules-$name.log" "${make[@]}" -C "$work/kernel"
+else
+    echo "build-modules.sh: there is no kernel/Makefile yet" >&2
+fi
+if [ -e "$SRC/tests/vm/module/Kbuild" ]; then
+    copy tests/vm/module test-module
+    quietly "$BUILD/lab/test-module-$name.log" make "-j$JOBS" -C "$KDIR" M="$work/test-module" "$@" ${FAULT:+"FAULT=$FAULT"} \
+        KBUILD_EXTRA_SYMBOLS="$work/kernel/Module.symvers" BLKFILTER_INCLUDE="$work/kernel/include" \
+        "KCFLAGS=-I$work/kernel/include" modules
+fi
+echo "$made_of" > "$work/made-of"
+# A module whose source is gone must not be found by a test.
+find "$out" -name '*.ko' -delete
+find "$work" -name '*.ko' -exec cp -p {} "$out/" \;

@@ -1,0 +1,102 @@
+#!/bin/bash
+# Checks that need no guest:  lint.sh kernel|cpp|shell...
+#   kernel  checkpatch --strict; builds with W=1 and sparse on both stock kernels, where a warning is an error
+#   cpp     clang-format and clang-tidy on userspace/ and tests/ (needs build/compile_commands.json)
+#   shell   shellcheck on every bash script, the Python files compile
+set -uo pipefail
+. "$(dirname "$0")/common.sh"
+cd "$SRC" || exit 1
+status=0
+
+# What git knows or would add, so that a file is checked before its first commit.
+files() { # GLOB...
+    git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do [ -f "$file" ] && echo "$file"; done
+}
+
+checkpatch() { # prints the path of the script, which is taken out of Debian's kernel source once
+    local dir=$CACHE/checkpatch source=/usr/src/linux-source-6.12.tar.xz
+    if [ ! "$dir/scripts/checkpatch.pl" -nt "$source" ]; then
+        rm -rf "$dir"
+        mkdir -p "$dir"
+        tar -C "$dir" --strip-components=1 -xJmf "$source" linux-source-6.12/scripts/checkpatch.pl \
+            linux-source-6.12/scripts/spelling.txt linux-source-6.12/scripts/const_structs.checkpatch
+    fi
+    echo "$dir/scripts/checkpatch.pl"
+}
+
+lint_kernel() {
+    local script series sources
+    mapfile -t sources < <(files 'kernel/*.[ch]' 'tests/vm/module/*.[ch]')
+    [ "${#sources[@]}" -gt 0 ] || return 0
+    script=$(checkpatch)
+    # LINUX_VERSION_CODE: out of tree, a version check is how the compat header works.
+    # FILE_PATH_CHANGES: asks for MAINTAINERS, which a module out of tree has not.
+    # SPDX_LICENSE_TAG is kept. CONFIG_DESCRIPTION: there is no Kconfig.
+    perl "$script" --no-tree --strict --terse --show-types --no-summary --max-line-length=100 \
+        --ignore LINUX_VERSION_CODE,FILE_PATH_CHANGES,CONFIG_DESCRIPTION -f "${sources[@]}" || status=1
+
+    [ -e kernel/Makefile ] || return 0
+    for series in "${STOCK_KERNELS[@]}"; do
+        lint_build "$series" || status=1
+    done
+}
+
+lint_build() { # SERIES: everything from scratch, so that every warning is seen
+    local work=$BUILD/lint/$1 log=$BUILD/lint/$1.log
+    # shellcheck source=/dev/null
+    . "$BUILD/lab/headers-$1.env" || return 1
+    rm -rf "$work"
+    mkdir -p "$work"
+    cp -r kernel "$work/kernel"
+    find "$work" \( -name '*.o' -o -name '*.ko' -o -name '.*.cmd' \) -delete
+    if ! make "-j$JOBS" -C "$work/kernel" "KDIR=$KDIR" W=1 C=2 CF=-D__CHECK_ENDIAN__ > "$log" 2>&1 < /dev/null; then
+        tail -n 40 "$log"
+        echo "kernel/ does not build on $1"
+        return 1
+    fi
+    if [ -e tests/vm/module/Kbuild ]; then
+        cp -r tests/vm/module "$work/test-module"
+        make "-j$JOBS" -C "$KDIR" M="$work/test-module" KBUILD_EXTRA_SYMBOLS="$work/kernel/Module.symvers" \
+            BLKFILTER_INCLUDE="$work/kernel/include" "KCFLAGS=-I$work/kernel/include" W=1 C=2 modules >> "$log" 2>&1 < /dev/null || {
+            tail -n 40 "$log"
+            return 1
+        }
+    fi
+    # In our files only: the headers of a stock kernel are not clean with W=1 and sparse. A path below KDIR is theirs.
+    if grep -E '(warning|error):' "$log" | grep -vE '^(/usr/|\./|\.\./|include/|arch/)' | sed "s|^$work/||" | sort -u | grep .; then
+        echo "the above on $1"
+        return 1
+    fi
+}
+
+lint_cpp() {
+    local sources
+    mapfile -t sources < <(files 'userspace/*.[ch]pp' 'userspace/*.[ch]' 'tests/*.[ch]pp' 'tests/*.[ch]' | grep -v '^tests/vm/module/')
+    [ "${#sources[@]}" -gt 0 ] || return 0
+    clang-format-19 --dry-run -Werror "${sources[@]}" || status=1
+    mapfile -t sources < <(printf '%s\n' "${sources[@]}" | grep '^userspace/.*\.cpp$')
+    [ "${#sources[@]}" -gt 0 ] || return 0
+    [ -e "$BUILD/compile_commands.json" ] || { echo "no compile_commands.json"; status=1; return; }
+    tidy_changed "${sources[@]}" || status=1
+}
+
+# clang-tidy takes seconds a file: one that was clean is not looked at again until something that it includes changes.
+tidy_changed() { # SOURCE...
+    mkdir -p "$BUILD/lint/tidy"
+    export BUILD SRC
+    printf '%s\0' "$@" | xargs -0 -n 1 -P "$JOBS" bash tests/lab/tidy.sh
+}
+
+lint_shell() {
+    local sources
+    mapfile -t sources < <({ files '*.sh'; files dev .ci/run; } | sort -u)
+    # Followed from the repository's root; SC1091: files that only exist in a guest or in the build.
+    shellcheck --source-path=SCRIPTDIR --source-path="$SRC" --exclude=SC1091 "${sources[@]}" || status=1
+    mapfile -t sources < <(files '*.py')
+    PYTHONPYCACHEPREFIX=$BUILD/lint/pycache python3 -W error -m py_compile "${sources[@]}" || status=1
+}
+
+for part in "$@"; do
+    "lint_$part"
+done
+exit "$status"

@@ -1,0 +1,4 @@
+#!/bin/bash
+# Never ends.
+# lab: timeout 5
+sleep 1000

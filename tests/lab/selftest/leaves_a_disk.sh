@@ -1,0 +1,3 @@
+#!/bin/bash
+# Passes, but does not tidy up.
+modprobe null_blk

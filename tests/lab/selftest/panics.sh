@@ -1,0 +1,4 @@
+#!/bin/bash
+# Takes its guest down.
+echo "last words"
+echo c > /proc/sysrq-trigger

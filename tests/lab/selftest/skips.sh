@@ -1,0 +1,4 @@
+#!/bin/bash
+# Says that it cannot run here.
+. "$SRC/tests/lab/guest/lib.sh"
+skip "not on a Tuesday"
