@@ -246,7 +246,8 @@ static struct bf_dev *bf_dev_new(struct block_device *bdev)
 	dev->partno = bdev_partno(bdev);
 	dev->start = get_start_sect(bdev);
 	dev->sectors = bdev_nr_sectors(bdev);
-	strscpy(dev->name, dev_name(device), sizeof(dev->name));
+	strscpy(dev->name, dev_name(device) ?: bdev->bd_disk->disk_name,
+		sizeof(dev->name));
 	if (bdev->bd_meta_info)
 		strscpy(dev->partuuid, bdev->bd_meta_info->uuid,
 			sizeof(dev->partuuid));

@@ -76,7 +76,7 @@ static inline void bf_bdev_thaw(struct block_device *bdev)
 #endif
 }
 
-/* A bio-based disk, or ERR_PTR. */
+/* A bio-based disk with a write cache (it is sent flushes), or ERR_PTR. */
 static inline struct gendisk *bf_alloc_disk(void)
 {
 #ifdef BF_HAVE_ALLOC_DISK_LIMITS
@@ -86,7 +86,10 @@ static inline struct gendisk *bf_alloc_disk(void)
 #else
 	struct gendisk *gd = blk_alloc_disk(NUMA_NO_NODE);
 
-	return gd ?: ERR_PTR(-ENOMEM);
+	if (!gd)
+		return ERR_PTR(-ENOMEM);
+	blk_queue_write_cache(gd->queue, true, false);
+	return gd;
 #endif
 }
 
