@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # Builds our kernel modules for one prepared kernel:  build-modules.sh 6.1|6.12|debug [make variable...]
 #
 # kernel/ and tests/vm/module/ (the tests' own filter, if there is one) are copied below build/modules-src/ and built there;

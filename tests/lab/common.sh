@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # Sourced by ./dev and the lab's scripts: where things are, and one line a step.
 
@@ -6,6 +7,8 @@ BUILD=${BLKFILTER_BUILD:-$SRC/build}
 CACHE=${BLKFILTER_CACHE:-/var/cache/blkfilter}
 export BLKFILTER_BUILD=$BUILD BLKFILTER_CACHE=$CACHE
 JOBS=$(nproc)
+export JOBS
+# shellcheck disable=SC2034 # used where this is sourced
 STOCK_KERNELS=(6.1 6.12)
 # sbin is not in everyone's PATH.
 PATH=$PATH:/usr/sbin:/sbin

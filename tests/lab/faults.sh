@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # Shows that the tests can fail:  faults.sh [FAULT...]
 #
 # tests/faults.list has a line for each planted fault: FAULT KERNEL TEST [TEST...]. For each, the modules are built

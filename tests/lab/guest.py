@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One shared-root guest: a qemu process, its folder below build/lab/guests/, and the channel to its agent.
 
 The folder holds everything that is known of a guest, so that a later process finds a running one:

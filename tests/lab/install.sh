@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # Sourced after common.sh: installs Debian packages, only those that are missing.
 

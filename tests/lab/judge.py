@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Judges a guest's console: which kernel messages fail the test during which they appear."""
 
 import re

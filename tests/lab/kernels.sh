@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # Finds or makes the kernels that guests run:  kernels.sh [--headers-only] 6.1|6.12|debug...
 #
 # 6.1 and 6.12 are the newest stock kernels of their series in the archive, unpacked (not installed) in the cache;

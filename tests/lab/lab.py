@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """The lab's command line: starts guests, runs tests in them, judges what came out.
 
   lab.py guest start --kernel K      boot the shared guest of a kernel (again, if it runs)

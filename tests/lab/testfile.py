@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reads the header of a test: the comment lines "# lab: WORD VALUE" that say how it wants to be run.
 
 # lab: kernels debug 6.12 6.1   where it runs in the full run (default: debug)

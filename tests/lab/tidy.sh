@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # clang-tidy on one source file, unless it was clean with the same content, headers, flags and rules:  tidy.sh SOURCE
 # Called by lint.sh, with BUILD and SRC in the environment.
 set -uo pipefail

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # The lab itself: the guest runs the kernel that it should, finds that kernel's modules, has block devices and
 # device mapper, and a clean environment.
 # lab: kernels debug 6.12 6.1

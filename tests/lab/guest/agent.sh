@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # The agent: runs one test after the other for the host (tests/lab/guest.py).
 #
 # Protocol on the second serial port, one line each way:

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # Process 1 of a guest after switch_root: mounts what a Linux system has, makes the guest kernel's modules
 # visible, then becomes the agent (tests), a shell, or powers off (probe). Everything it writes is in memory,
 # except below /job.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # First process of a shared-root guest, run by busybox out of the initramfs: make the host's root file
 # system, read-only over 9p with a tmpfs laid over it, our root, and hand over to guest/init.sh.
 export PATH=/bin

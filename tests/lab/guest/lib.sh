@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # What every test in a guest starts with:  . "$SRC/tests/lab/guest/lib.sh"
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The lab's own test:  selftest.py KERNEL. Runs, on one guest after the other, tests that warn, panic, hang, fail, skip and
 leave things behind, and checks that each has the verdict that it should have and that the next one finds a clean guest."""
 
