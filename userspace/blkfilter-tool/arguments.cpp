@@ -11,11 +11,12 @@ namespace {
 
 /// Takes the text up to the next comma off the front of @p rest, and the comma.
 /// A backslash keeps the character after it from having a meaning.
-std::string take_part(std::string_view &rest) {
+std::string take_part(std::string_view& rest) {
     std::string part;
     std::size_t i = 0;
     for (; i < rest.size() && rest[i] != ','; ++i) {
-        if (rest[i] == '\\' && i + 1 < rest.size()) ++i;
+        if (rest[i] == '\\' && i + 1 < rest.size())
+            ++i;
         part += rest[i];
     }
     rest.remove_prefix(std::min(i + 1, rest.size()));
@@ -23,27 +24,30 @@ std::string take_part(std::string_view &rest) {
 }
 
 bool is_filter_name(std::string_view text) {
-    return !text.empty() &&
-           text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == text.npos;
+    return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == text.npos;
 }
 
 /// Puts one KEY=VALUE into @p entry; what is wrong with it, if something is.
-std::optional<std::string> put(EntryRequest &entry, std::string_view key, std::string_view value) {
+std::optional<std::string> put(EntryRequest& entry, std::string_view key, std::string_view value) {
     if (key == "options" || key == "options-hex") {
-        if (!entry.options.empty()) return "options are given twice";
+        if (!entry.options.empty())
+            return "options are given twice";
         auto options = key == "options" ? to_bytes(value) : from_hex(value);
-        if (!options) return options.error().message;
+        if (!options)
+            return options.error().message;
         entry.options = std::move(*options);
         return {};
     }
     if (key == "replaces") {
-        if (!is_filter_name(value)) return fmt::format("'{}' is no filter's name", value);
+        if (!is_filter_name(value))
+            return fmt::format("'{}' is no filter's name", value);
         entry.replaces = value;
         return {};
     }
     if (key == "owner") {
         const auto owner = OwnerTag::parse(value);
-        if (!owner) return owner.error().message;
+        if (!owner)
+            return owner.error().message;
         entry.owner = *owner;
         return {};
     }
@@ -53,9 +57,10 @@ std::optional<std::string> put(EntryRequest &entry, std::string_view key, std::s
 template <class T, class Parse>
 Result<std::vector<T>> each(std::span<const std::string> texts, Parse parse) {
     std::vector<T> values;
-    for (const auto &text : texts) {
+    for (const auto& text : texts) {
         auto value = parse(text);
-        if (!value) return std::unexpected(value.error());
+        if (!value)
+            return std::unexpected(value.error());
         values.push_back(std::move(*value));
     }
     return values;
@@ -72,23 +77,27 @@ Result<EntryRequest> parse_entry(std::string_view text) {
     const auto filter = take_part(rest);
     const auto at = filter.find('@');
     entry.name = filter.substr(0, at);
-    if (!is_filter_name(entry.name)) return bad("a filter's name consists of a-z, 0-9, '-', '_'");
+    if (!is_filter_name(entry.name))
+        return bad("a filter's name consists of a-z, 0-9, '-', '_'");
     if (at != filter.npos) {
         const auto altitude = Altitude::parse(std::string_view{filter}.substr(at + 1));
-        if (!altitude) return bad(altitude.error().message);
+        if (!altitude)
+            return bad(altitude.error().message);
         entry.altitude = *altitude;
     }
     while (!rest.empty()) {
         const auto part = take_part(rest);
         const auto equals = part.find('=');
-        if (equals == part.npos) return bad(fmt::format("'{}' is not KEY=VALUE", part));
+        if (equals == part.npos)
+            return bad(fmt::format("'{}' is not KEY=VALUE", part));
         const auto value = std::string_view{part}.substr(equals + 1);
-        if (const auto wrong = put(entry, part.substr(0, equals), value)) return bad(*wrong);
+        if (const auto wrong = put(entry, part.substr(0, equals), value))
+            return bad(*wrong);
     }
     return entry;
 }
 
-std::string entry_complaint(const std::string &text) {
+std::string entry_complaint(const std::string& text) {
     const auto entry = parse_entry(text);
     return entry ? std::string{} : entry.error().message;
 }
@@ -97,7 +106,7 @@ Result<std::vector<EntryRequest>> parse_entries(std::span<const std::string> tex
     return each<EntryRequest>(texts, parse_entry);
 }
 
-Result<DeviceId> find_device(const std::string &text) {
+Result<DeviceId> find_device(const std::string& text) {
     const bool is_path = text.find('/') != text.npos;
     return DeviceId::from_path(is_path ? text : "/dev/" + text);
 }

@@ -23,14 +23,14 @@ inline constexpr std::string_view entry_syntax =
 Result<EntryRequest> parse_entry(std::string_view text);
 
 /// What is wrong with an entry, for CLI11's check(); empty when nothing is.
-std::string entry_complaint(const std::string &text);
+std::string entry_complaint(const std::string& text);
 
 /// Reads several; the first error counts.
 Result<std::vector<EntryRequest>> parse_entries(std::span<const std::string> texts);
 
 /// The device that @p text means: the path of a node, or a kernel name such as
 /// "vda1" for a node in /dev.
-Result<DeviceId> find_device(const std::string &text);
+Result<DeviceId> find_device(const std::string& text);
 
 /// Several devices; the first error counts.
 Result<std::vector<DeviceId>> find_devices(std::span<const std::string> texts);

@@ -21,17 +21,18 @@ struct Arguments {
     bool json{};
 };
 
-void print(const Event &event, bool as_json) {
+void print(const Event& event, bool as_json) {
     const auto device = event.device ? device_name(*event.device) : std::string{};
     std::cout << (as_json ? json_of(event, device).dump() : line_of(event, device)) << std::endl;
 }
 
 /// Prints events until there were enough or the time is over.  ETIMEDOUT when a
 /// count was asked for and did not come.
-Result<void> watch(const Arguments &arguments) {
+Result<void> watch(const Arguments& arguments) {
     using Clock = std::chrono::steady_clock;
     auto stream = EventStream::open();
-    if (!stream) return std::unexpected(stream.error());
+    if (!stream)
+        return std::unexpected(stream.error());
     std::cerr << "listening" << std::endl;
 
     std::optional<Clock::time_point> deadline;
@@ -39,18 +40,21 @@ Result<void> watch(const Arguments &arguments) {
         deadline = Clock::now() + std::chrono::round<Clock::duration>(
                                       std::chrono::duration<double>{*arguments.timeout_seconds});
     const auto left = [&]() -> std::optional<std::chrono::milliseconds> {
-        if (!deadline) return {};
+        if (!deadline)
+            return {};
         return std::chrono::ceil<std::chrono::milliseconds>(
             std::max(*deadline - Clock::now(), Clock::duration::zero()));
     };
 
     for (std::uint64_t seen = 0; !arguments.count || seen < *arguments.count; ++seen) {
         const auto event = stream->next(left());
-        if (!event) return std::unexpected(event.error());
+        if (!event)
+            return std::unexpected(event.error());
         if (!*event) {
-            if (!arguments.count) return {};
-            return std::unexpected(Error{
-                ETIMEDOUT, fmt::format("events: {} of {} came in time", seen, *arguments.count)});
+            if (!arguments.count)
+                return {};
+            return std::unexpected(
+                Error{ETIMEDOUT, fmt::format("events: {} of {} came in time", seen, *arguments.count)});
         }
         print(**event, arguments.json);
     }
@@ -59,11 +63,11 @@ Result<void> watch(const Arguments &arguments) {
 
 } // namespace
 
-void add_event_command(CLI::App &app, Commands &commands) {
+void add_event_command(CLI::App& app, Commands& commands) {
     const auto arguments = std::make_shared<Arguments>();
-    auto *command = app.add_subcommand(
+    auto* command = app.add_subcommand(
         "events", "Print events as they happen; says 'listening' on stderr before the first");
-    auto *end = command->add_option_group("end");
+    auto* end = command->add_option_group("end");
     end->add_flag("--follow", arguments->follow, "Go on for ever");
     end->add_option("--count", arguments->count, "End after so many events");
     end->add_option("--timeout", arguments->timeout_seconds, "End after so many seconds")

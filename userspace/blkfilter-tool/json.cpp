@@ -10,13 +10,13 @@ namespace {
 
 using nlohmann::json;
 
-json device_json(const DeviceId &device, const std::string &name) {
+json device_json(const DeviceId& device, const std::string& name) {
     return {{"name", name}, {"number", device.number()}, {"diskseq", device.diskseq}};
 }
 
-json statistics_json(const Statistics &statistics) {
-    constexpr std::array<const char *, group_count> names{"read",   "write", "discard",
-                                                          "zeroes", "flush", "other"};
+json statistics_json(const Statistics& statistics) {
+    constexpr std::array<const char*, group_count> names{"read",   "write", "discard",
+                                                         "zeroes", "flush", "other"};
     json result{{"taken", statistics.taken},
                 {"resumed", statistics.resumed},
                 {"ended", statistics.ended},
@@ -26,12 +26,12 @@ json statistics_json(const Statistics &statistics) {
     return result;
 }
 
-bool is_text(const Bytes &bytes) {
+bool is_text(const Bytes& bytes) {
     return std::ranges::all_of(
         bytes, [](std::byte byte) { return byte >= std::byte{' '} && byte <= std::byte{'~'}; });
 }
 
-json entry_json(const StackEntry &entry) {
+json entry_json(const StackEntry& entry) {
     json result{{"name", entry.name},
                 {"altitude", entry.altitude.to_string()},
                 {"state", entry.state},
@@ -42,28 +42,31 @@ json entry_json(const StackEntry &entry) {
                 {"from_first_bio", entry.from_first_bio},
                 {"statistics", statistics_json(entry.statistics)}};
     if (is_text(entry.options)) {
-        auto &text = result["options"] = "";
+        auto& text = result["options"] = "";
         for (auto byte : entry.options)
-            text.get_ref<std::string &>() += static_cast<char>(byte);
+            text.get_ref<std::string&>() += static_cast<char>(byte);
     }
     return result;
 }
 
-json stack_json(const NamedStack &named) {
+json stack_json(const NamedStack& named) {
     auto filters = json::array();
-    for (const auto &entry : named.stack.entries)
+    for (const auto& entry : named.stack.entries)
         filters.push_back(entry_json(entry));
     return {{"device", device_json(named.stack.device, named.device_name)},
             {"generation", named.stack.generation},
             {"filters", std::move(filters)}};
 }
 
-json keys_json(const RuleKeys &keys) {
+json keys_json(const RuleKeys& keys) {
     json result = json::object();
-    if (keys.kind == RuleKeys::Kind::disk) result["kind"] = "disk";
-    if (keys.kind == RuleKeys::Kind::partition) result["kind"] = "partition";
-    const auto add = [&](const char *key, const auto &value) {
-        if (value) result[key] = *value;
+    if (keys.kind == RuleKeys::Kind::disk)
+        result["kind"] = "disk";
+    if (keys.kind == RuleKeys::Kind::partition)
+        result["kind"] = "partition";
+    const auto add = [&](const char* key, const auto& value) {
+        if (value)
+            result[key] = *value;
     };
     add("name", keys.name);
     add("driver", keys.driver);
@@ -76,9 +79,9 @@ json keys_json(const RuleKeys &keys) {
 
 /// An object with the version and one list.
 template <class T, class Convert>
-json list_json(const char *name, std::span<const T> values, Convert convert) {
+json list_json(const char* name, std::span<const T> values, Convert convert) {
     auto list = json::array();
-    for (const auto &value : values)
+    for (const auto& value : values)
         list.push_back(convert(value));
     return {{"version", json_version}, {name, std::move(list)}};
 }
@@ -86,7 +89,7 @@ json list_json(const char *name, std::span<const T> values, Convert convert) {
 } // namespace
 
 json json_of(std::span<const FilterInfo> filters) {
-    return list_json("filters", filters, [](const FilterInfo &filter) -> json {
+    return list_json("filters", filters, [](const FilterInfo& filter) -> json {
         return {{"name", filter.name},
                 {"module", filter.module},
                 {"altitude", filter.default_altitude.to_string()},
@@ -97,7 +100,7 @@ json json_of(std::span<const FilterInfo> filters) {
 }
 
 json json_of(std::span<const DeviceInfo> devices) {
-    return list_json("devices", devices, [](const DeviceInfo &device) -> json {
+    return list_json("devices", devices, [](const DeviceInfo& device) -> json {
         auto result = device_json(device.device, device.name);
         result.update({{"generation", device.generation},
                        {"sectors", device.size_sectors},
@@ -112,14 +115,14 @@ json json_of(std::span<const NamedStack> stacks) {
     return list_json("stacks", stacks, stack_json);
 }
 
-json json_of(const NamedStack &stack) {
+json json_of(const NamedStack& stack) {
     auto result = stack_json(stack);
     result["version"] = json_version;
     return result;
 }
 
 json json_of(std::span<const Rule> rules) {
-    return list_json("rules", rules, [](const Rule &rule) -> json {
+    return list_json("rules", rules, [](const Rule& rule) -> json {
         return {{"id", rule.id},
                 {"match", keys_json(rule.keys)},
                 {"filters", rule.entries},
@@ -127,14 +130,14 @@ json json_of(std::span<const Rule> rules) {
     });
 }
 
-json json_of(const Point &point) {
+json json_of(const Point& point) {
     return {{"version", json_version},
             {"id", point.id.to_string()},
             {"closed_ns", point.closed.count()},
             {"frozen_ns", point.frozen.count()}};
 }
 
-json json_of(const Event &event, const std::string &device_name) {
+json json_of(const Event& event, const std::string& device_name) {
     json result{{"version", json_version},
                 {"type", to_string(event.type)},
                 {"type_number", std::to_underlying(event.type)},
@@ -146,7 +149,8 @@ json json_of(const Event &event, const std::string &device_name) {
                 {"process", event.process},
                 {"name", event.name},
                 {"data_hex", to_hex(event.data)}};
-    if (event.device) result["device"] = device_json(*event.device, device_name);
+    if (event.device)
+        result["device"] = device_json(*event.device, device_name);
     return result;
 }
 

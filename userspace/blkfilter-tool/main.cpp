@@ -11,11 +11,11 @@ namespace blkfilter::tool {
 
 namespace {
 
-ExitCode run(int argc, char **argv) {
+ExitCode run(int argc, char** argv) {
     CLI::App app{"Filters on live block devices, through /dev/blkfilter", "blkfilter-tool"};
     app.require_subcommand(1);
     app.footer("Exit codes: 0 done, 1 failed, 2 usage, 4 no such thing, 5 refused, 6 timeout.");
-    app.failure_message([](const CLI::App *, const CLI::Error &error) {
+    app.failure_message([](const CLI::App*, const CLI::Error& error) {
         return std::string{"blkfilter-tool: "} + error.what() + ": see --help\n";
     });
     Commands commands;
@@ -28,13 +28,15 @@ ExitCode run(int argc, char **argv) {
 
     try {
         app.parse(argc, argv);
-    } catch (const CLI::ParseError &error) {
+    } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? ExitCode::done : ExitCode::usage;
     }
-    for (const auto &[command, action] : commands) {
-        if (!command->parsed()) continue;
+    for (const auto& [command, action] : commands) {
+        if (!command->parsed())
+            continue;
         const auto result = action();
-        if (result) return ExitCode::done;
+        if (result)
+            return ExitCode::done;
         std::cerr << "blkfilter-tool: " << result.error().message << '\n';
         return exit_code_of(result.error().code);
     }
@@ -45,10 +47,10 @@ ExitCode run(int argc, char **argv) {
 
 } // namespace blkfilter::tool
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
     try {
         return std::to_underlying(blkfilter::tool::run(argc, argv));
-    } catch (const std::exception &error) {
+    } catch (const std::exception& error) {
         std::fprintf(stderr, "blkfilter-tool: %s\n", error.what());
         return std::to_underlying(blkfilter::tool::ExitCode::failed);
     }

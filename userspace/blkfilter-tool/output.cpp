@@ -18,33 +18,40 @@ std::string number(std::uint64_t value) {
 }
 
 std::string with_comma(std::string list, std::string_view word) {
-    if (!list.empty()) list += ',';
+    if (!list.empty())
+        list += ',';
     return list.append(word);
 }
 
-std::string flags_of(const FilterInfo &filter) {
+std::string flags_of(const FilterInfo& filter) {
     std::string flags;
-    if (filter.needs_points) flags = with_comma(flags, "points");
-    if (filter.zoned) flags = with_comma(flags, "zoned");
+    if (filter.needs_points)
+        flags = with_comma(flags, "points");
+    if (filter.zoned)
+        flags = with_comma(flags, "zoned");
     return flags;
 }
 
-std::string flags_of(const DeviceInfo &device) {
+std::string flags_of(const DeviceInfo& device) {
     std::string flags;
-    if (device.partition) flags = with_comma(flags, "partition");
-    if (device.settling) flags = with_comma(flags, "settling");
+    if (device.partition)
+        flags = with_comma(flags, "partition");
+    if (device.settling)
+        flags = with_comma(flags, "settling");
     return flags;
 }
 
-std::string flags_of(const StackEntry &entry) {
+std::string flags_of(const StackEntry& entry) {
     std::string flags;
-    if (entry.provisional) flags = with_comma(flags, "provisional");
-    if (entry.from_first_bio) flags = with_comma(flags, "first-bio");
+    if (entry.provisional)
+        flags = with_comma(flags, "provisional");
+    if (entry.from_first_bio)
+        flags = with_comma(flags, "first-bio");
     return flags;
 }
 
 /// What a rule matches: "partition name=sd*".
-std::string text_of(const RuleKeys &keys) {
+std::string text_of(const RuleKeys& keys) {
     std::string text;
     switch (keys.kind) {
     case RuleKeys::Kind::any:
@@ -56,8 +63,9 @@ std::string text_of(const RuleKeys &keys) {
         text = " partition";
         break;
     }
-    const auto add = [&](std::string_view key, const auto &value) {
-        if (value) text += fmt::format(" {}={}", key, *value);
+    const auto add = [&](std::string_view key, const auto& value) {
+        if (value)
+            text += fmt::format(" {}={}", key, *value);
     };
     add("name", keys.name);
     add("driver", keys.driver);
@@ -69,7 +77,7 @@ std::string text_of(const RuleKeys &keys) {
 }
 
 /// What an event's value and data mean, as words; empty when nothing.
-std::string details_of(const Event &event) {
+std::string details_of(const Event& event) {
     switch (event.type) {
     case EventType::lost:
         return fmt::format("count={}", event.value);
@@ -97,33 +105,32 @@ std::string details_of(const Event &event) {
 
 std::string table_of(std::span<const FilterInfo> filters) {
     Table table{{"FILTER"}, {"ALTITUDE", right}, {"MODULE"}, {"INSTANCES", right}, {"FLAGS"}};
-    for (const auto &filter : filters)
+    for (const auto& filter : filters)
         table.add_row({filter.name, filter.default_altitude.to_string(), filter.module,
                        number(filter.instances), flags_of(filter)});
     return table.to_string();
 }
 
 std::string table_of(std::span<const DeviceInfo> devices) {
-    Table table{{"DEVICE"},           {"MAJ:MIN"},        {"DISKSEQ", right}, {"SECTORS", right},
+    Table table{{"DEVICE"},         {"MAJ:MIN"},           {"DISKSEQ", right}, {"SECTORS", right},
                 {"FILTERS", right}, {"GENERATION", right}, {"FLAGS"}};
-    for (const auto &device : devices)
+    for (const auto& device : devices)
         table.add_row({device.name, device.device.number(), number(device.device.diskseq),
-                       number(device.size_sectors), number(device.filters),
-                       number(device.generation), flags_of(device)});
+                       number(device.size_sectors), number(device.filters), number(device.generation),
+                       flags_of(device)});
     return table.to_string();
 }
 
 std::string table_of(std::span<const NamedStack> stacks) {
-    Table table{{"DEVICE"},         {"ALTITUDE", right}, {"FILTER"},
-                {"STATE"},          {"READS", right},    {"WRITES", right},
-                {"DISCARDS", right}, {"FLUSHES", right},  {"TAKEN", right},
-                {"OWN", right},     {"FLAGS"}};
-    for (const auto &[device_name, stack] : stacks) {
-        for (const auto &entry : stack.entries) {
-            const auto &statistics = entry.statistics;
+    Table table{
+        {"DEVICE"},        {"ALTITUDE", right}, {"FILTER"},         {"STATE"},        {"READS", right},
+        {"WRITES", right}, {"DISCARDS", right}, {"FLUSHES", right}, {"TAKEN", right}, {"OWN", right},
+        {"FLAGS"}};
+    for (const auto& [device_name, stack] : stacks) {
+        for (const auto& entry : stack.entries) {
+            const auto& statistics = entry.statistics;
             table.add_row({device_name, entry.altitude.to_string(), entry.name, entry.state,
-                           number(statistics.bios_of(Group::read)),
-                           number(statistics.bios_of(Group::write)),
+                           number(statistics.bios_of(Group::read)), number(statistics.bios_of(Group::write)),
                            number(statistics.bios_of(Group::discard)),
                            number(statistics.bios_of(Group::flush)), number(statistics.taken),
                            number(statistics.own), flags_of(entry)});
@@ -134,24 +141,26 @@ std::string table_of(std::span<const NamedStack> stacks) {
 
 std::string table_of(std::span<const Rule> rules) {
     Table table{{"ID", right}, {"MATCH"}, {"FILTERS", right}, {"PROVISIONAL-MS", right}};
-    for (const auto &rule : rules)
+    for (const auto& rule : rules)
         table.add_row({number(rule.id), text_of(rule.keys), number(rule.entries),
                        fmt::format("{}", rule.provisional.count())});
     return table.to_string();
 }
 
-std::string line_of(const Point &point) {
+std::string line_of(const Point& point) {
     return fmt::format("point {} closed {:.3f} ms frozen {:.3f} ms", point.id.to_string(),
                        Milliseconds{point.closed}.count(), Milliseconds{point.frozen}.count());
 }
 
-std::string line_of(const Event &event, const std::string &device_name) {
+std::string line_of(const Event& event, const std::string& device_name) {
     const std::chrono::duration<double> seconds = event.since_boot;
     auto line = fmt::format("{} {:.6f} {}", event.sequence, seconds.count(), to_string(event.type));
-    for (const auto &word : {device_name, event.name, details_of(event)}) {
-        if (!word.empty()) line += " " + word;
+    for (const auto& word : {device_name, event.name, details_of(event)}) {
+        if (!word.empty())
+            line += " " + word;
     }
-    if (event.pid != 0) line += fmt::format(" by {}[{}]", event.process, event.pid);
+    if (event.pid != 0)
+        line += fmt::format(" by {}[{}]", event.process, event.pid);
     return line;
 }
 

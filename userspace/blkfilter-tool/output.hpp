@@ -27,10 +27,10 @@ inline constexpr int json_version = 1;
 nlohmann::json json_of(std::span<const FilterInfo> filters);
 nlohmann::json json_of(std::span<const DeviceInfo> devices);
 nlohmann::json json_of(std::span<const NamedStack> stacks);
-nlohmann::json json_of(const NamedStack &stack);
+nlohmann::json json_of(const NamedStack& stack);
 nlohmann::json json_of(std::span<const Rule> rules);
-nlohmann::json json_of(const Point &point);
-nlohmann::json json_of(const Event &event, const std::string &device_name);
+nlohmann::json json_of(const Point& point);
+nlohmann::json json_of(const Event& event, const std::string& device_name);
 
 /// Tables; empty when there is nothing.
 std::string table_of(std::span<const FilterInfo> filters);
@@ -39,7 +39,7 @@ std::string table_of(std::span<const NamedStack> stacks);
 std::string table_of(std::span<const Rule> rules);
 
 /// One line, without its newline.
-std::string line_of(const Point &point);
-std::string line_of(const Event &event, const std::string &device_name);
+std::string line_of(const Point& point);
+std::string line_of(const Event& event, const std::string& device_name);
 
 } // namespace blkfilter::tool

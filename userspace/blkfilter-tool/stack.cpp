@@ -38,18 +38,21 @@ struct Subject {
     Control control;
     DeviceId device;
 
-    static Result<Subject> open(const std::string &device) {
+    static Result<Subject> open(const std::string& device) {
         auto control = Control::open();
-        if (!control) return std::unexpected(control.error());
+        if (!control)
+            return std::unexpected(control.error());
         const auto id = find_device(device);
-        if (!id) return std::unexpected(id.error());
+        if (!id)
+            return std::unexpected(id.error());
         return Subject{std::move(*control), *id};
     }
 };
 
-Result<void> report(const Subject &subject, const Result<std::uint64_t> &generation,
-                    const Arguments &arguments) {
-    if (!generation) return std::unexpected(generation.error());
+Result<void> report(const Subject& subject, const Result<std::uint64_t>& generation,
+                    const Arguments& arguments) {
+    if (!generation)
+        return std::unexpected(generation.error());
     const auto name = device_name(subject.device);
     if (arguments.dry_run)
         std::cerr << fmt::format("{}: possible; nothing was changed\n", name);
@@ -58,11 +61,13 @@ Result<void> report(const Subject &subject, const Result<std::uint64_t> &generat
     return {};
 }
 
-Result<void> show(const Arguments &arguments) {
+Result<void> show(const Arguments& arguments) {
     const auto subject = Subject::open(arguments.device);
-    if (!subject) return std::unexpected(subject.error());
+    if (!subject)
+        return std::unexpected(subject.error());
     auto stack = subject->control.stack(subject->device);
-    if (!stack) return std::unexpected(stack.error());
+    if (!stack)
+        return std::unexpected(stack.error());
 
     const NamedStack named{device_name(subject->device), std::move(*stack)};
     if (arguments.json) {
@@ -75,96 +80,92 @@ Result<void> show(const Arguments &arguments) {
     return {};
 }
 
-Result<void> set(const Arguments &arguments) {
+Result<void> set(const Arguments& arguments) {
     const auto entries = parse_entries(arguments.entries);
-    if (!entries) return std::unexpected(entries.error());
+    if (!entries)
+        return std::unexpected(entries.error());
     const auto subject = Subject::open(arguments.device);
-    if (!subject) return std::unexpected(subject.error());
-    const auto generation =
-        subject->control.set_stack(subject->device, *entries, arguments.change());
+    if (!subject)
+        return std::unexpected(subject.error());
+    const auto generation = subject->control.set_stack(subject->device, *entries, arguments.change());
     return report(*subject, generation, arguments);
 }
 
-Result<void> confirm(const Arguments &arguments) {
+Result<void> confirm(const Arguments& arguments) {
     const auto subject = Subject::open(arguments.device);
-    if (!subject) return std::unexpected(subject.error());
-    const auto as_it_is = [](const Stack &present) -> Result<std::vector<EntryRequest>> {
+    if (!subject)
+        return std::unexpected(subject.error());
+    const auto as_it_is = [](const Stack& present) -> Result<std::vector<EntryRequest>> {
         std::vector<EntryRequest> wanted(present.entries.size());
         std::ranges::transform(present.entries, wanted.begin(), request_of);
         return wanted;
     };
     auto change = arguments.change();
     change.confirm = true;
-    return report(*subject, subject->control.edit_stack(subject->device, as_it_is, change),
-                  arguments);
+    return report(*subject, subject->control.edit_stack(subject->device, as_it_is, change), arguments);
 }
 
-Result<void> attach(const Arguments &arguments) {
+Result<void> attach(const Arguments& arguments) {
     const auto entry = parse_entry(arguments.filter);
-    if (!entry) return std::unexpected(entry.error());
+    if (!entry)
+        return std::unexpected(entry.error());
     const auto subject = Subject::open(arguments.device);
-    if (!subject) return std::unexpected(subject.error());
-    return report(*subject, subject->control.attach(subject->device, *entry, arguments.change()),
+    if (!subject)
+        return std::unexpected(subject.error());
+    return report(*subject, subject->control.attach(subject->device, *entry, arguments.change()), arguments);
+}
+
+Result<void> detach(const Arguments& arguments) {
+    const auto subject = Subject::open(arguments.device);
+    if (!subject)
+        return std::unexpected(subject.error());
+    return report(*subject, subject->control.detach(subject->device, arguments.filter, arguments.change()),
                   arguments);
 }
 
-Result<void> detach(const Arguments &arguments) {
-    const auto subject = Subject::open(arguments.device);
-    if (!subject) return std::unexpected(subject.error());
-    return report(*subject,
-                  subject->control.detach(subject->device, arguments.filter, arguments.change()),
-                  arguments);
+void add_device(CLI::App& command, Arguments& arguments) {
+    command.add_option("DEVICE", arguments.device, "A device node, or its name in /dev")->required();
 }
 
-void add_device(CLI::App &command, Arguments &arguments) {
-    command.add_option("DEVICE", arguments.device, "A device node, or its name in /dev")
-        ->required();
-}
-
-void add_change_options(CLI::App &command, Arguments &arguments) {
+void add_change_options(CLI::App& command, Arguments& arguments) {
     command.add_flag("--dry-run", arguments.dry_run, "Check only, change nothing");
     command.add_option("--expect", arguments.expected_generation,
                        "Fail unless the stack has this generation");
-    command.add_option("--limit", arguments.limit_ms,
-                       "Milliseconds for which the device may be closed");
+    command.add_option("--limit", arguments.limit_ms, "Milliseconds for which the device may be closed");
 }
 
 } // namespace
 
-void add_stack_commands(CLI::App &app, Commands &commands) {
+void add_stack_commands(CLI::App& app, Commands& commands) {
     const auto arguments = std::make_shared<Arguments>();
     const std::string entry_help{entry_syntax};
 
-    auto *stack_command = app.add_subcommand("stack", "Show or set the stack of a device");
+    auto* stack_command = app.add_subcommand("stack", "Show or set the stack of a device");
     add_device(*stack_command, *arguments);
     stack_command->add_flag("--json", arguments->json, "Print JSON");
     stack_command->require_subcommand(0, 1);
 
-    auto *set_command =
-        stack_command->add_subcommand("set", "Make the stack exactly these filters");
-    auto *wanted = set_command->add_option_group("wanted");
+    auto* set_command = stack_command->add_subcommand("set", "Make the stack exactly these filters");
+    auto* wanted = set_command->add_option_group("wanted");
     wanted->add_option("ENTRY", arguments->entries, entry_help)->check(entry_complaint);
     wanted->add_flag("--empty", arguments->empty, "Take all filters off");
     wanted->require_option(1);
     add_change_options(*set_command, *arguments);
-    set_command->add_flag("--confirm", arguments->confirm,
-                          "Filters of provisional rules stay for good");
+    set_command->add_flag("--confirm", arguments->confirm, "Filters of provisional rules stay for good");
     commands.emplace_back(set_command, [=] { return set(*arguments); });
 
-    auto *confirm_command =
+    auto* confirm_command =
         stack_command->add_subcommand("confirm", "Filters of provisional rules stay for good");
     commands.emplace_back(confirm_command, [=] { return confirm(*arguments); });
     commands.emplace_back(stack_command, [=] { return show(*arguments); });
 
-    auto *attach_command = app.add_subcommand("attach", "Add one filter, leave the others");
+    auto* attach_command = app.add_subcommand("attach", "Add one filter, leave the others");
     add_device(*attach_command, *arguments);
-    attach_command->add_option("ENTRY", arguments->filter, entry_help)
-        ->required()
-        ->check(entry_complaint);
+    attach_command->add_option("ENTRY", arguments->filter, entry_help)->required()->check(entry_complaint);
     add_change_options(*attach_command, *arguments);
     commands.emplace_back(attach_command, [=] { return attach(*arguments); });
 
-    auto *detach_command = app.add_subcommand("detach", "Take one filter off, leave the others");
+    auto* detach_command = app.add_subcommand("detach", "Take one filter off, leave the others");
     add_device(*detach_command, *arguments);
     detach_command->add_option("FILTER", arguments->filter, "Its name")->required();
     add_change_options(*detach_command, *arguments);

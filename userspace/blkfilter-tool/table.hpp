@@ -14,24 +14,24 @@ namespace blkfilter::tool {
 
 /// A table with a heading; columns are as wide as their widest cell.
 class Table {
-  public:
+public:
     enum class Align : unsigned char { left, right };
     struct Column {
-        const char *heading;
+        const char* heading;
         Align align{Align::left};
     };
 
     explicit Table(std::initializer_list<Column> columns);
 
     /// One cell for each column.
-    void add_row(const std::vector<std::string> &cells);
+    void add_row(const std::vector<std::string>& cells);
 
     /// Lines with newlines; nothing at all when there is no row.
     [[nodiscard]] std::string to_string() const;
 
-  private:
+private:
     struct Release {
-        void operator()(libscols_table *table) const;
+        void operator()(libscols_table* table) const;
     };
     std::unique_ptr<libscols_table, Release> table_;
 };

@@ -26,7 +26,8 @@ std::uint64_t read_saturating(std::string_view text) {
     std::uint64_t number = 0;
     for (char digit : text) {
         number = number * 10 + static_cast<std::uint64_t>(digit - '0');
-        if (number > Altitude::max_millionths) return Altitude::max_millionths + 1;
+        if (number > Altitude::max_millionths)
+            return Altitude::max_millionths + 1;
     }
     return number;
 }
@@ -59,7 +60,8 @@ Result<Altitude> Altitude::parse(std::string_view text) {
 std::string Altitude::to_string() const {
     const auto units = millionths_ / millionths_per_unit;
     const auto fraction = millionths_ % millionths_per_unit;
-    if (fraction == 0) return fmt::format("{}", units);
+    if (fraction == 0)
+        return fmt::format("{}", units);
     auto text = fmt::format("{}.{:06}", units, fraction);
     text.erase(text.find_last_not_of('0') + 1);
     return text;

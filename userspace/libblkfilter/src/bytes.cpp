@@ -27,7 +27,8 @@ Result<Bytes> from_hex(std::string_view text) {
     const auto bad = [&](std::string_view why) {
         return std::unexpected(Error{EINVAL, fmt::format("hexadecimal '{}': {}", text, why)});
     };
-    if (text.size() % 2 != 0) return bad("an odd number of digits");
+    if (text.size() % 2 != 0)
+        return bad("an odd number of digits");
     if (text.find_first_not_of("0123456789abcdefABCDEF") != text.npos)
         return bad("something else than 0-9 and a-f");
 

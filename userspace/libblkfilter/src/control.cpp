@@ -8,10 +8,11 @@
 
 namespace blkfilter {
 
-Result<Control> Control::open(const std::string &path) {
+Result<Control> Control::open(const std::string& path) {
     // Not for reading: the kernel collects events for whoever opens it so.
     FileDescriptor file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
-    if (file.get() < 0) return control_not_opened(errno, path);
+    if (file.get() < 0)
+        return control_not_opened(errno, path);
     return Control{std::make_unique<DescriptorTransport>(std::move(file))};
 }
 
@@ -26,11 +27,11 @@ Result<Version> Control::version() const {
 }
 
 Result<std::vector<FilterInfo>> Control::filters() const {
-    const auto raw =
-        list_all<blkfilter_filter_info>(*transport_, BLKFILTER_IOC_LIST_FILTERS, "filters");
-    if (!raw) return std::unexpected(raw.error());
+    const auto raw = list_all<blkfilter_filter_info>(*transport_, BLKFILTER_IOC_LIST_FILTERS, "filters");
+    if (!raw)
+        return std::unexpected(raw.error());
     std::vector<FilterInfo> filters;
-    for (const auto &entry : *raw)
+    for (const auto& entry : *raw)
         filters.push_back({.name = text_of(entry.name),
                            .module = text_of(entry.module),
                            .default_altitude = Altitude{entry.altitude},
@@ -41,11 +42,11 @@ Result<std::vector<FilterInfo>> Control::filters() const {
 }
 
 Result<std::vector<DeviceInfo>> Control::devices() const {
-    const auto raw =
-        list_all<blkfilter_device_info>(*transport_, BLKFILTER_IOC_LIST_DEVICES, "devices");
-    if (!raw) return std::unexpected(raw.error());
+    const auto raw = list_all<blkfilter_device_info>(*transport_, BLKFILTER_IOC_LIST_DEVICES, "devices");
+    if (!raw)
+        return std::unexpected(raw.error());
     std::vector<DeviceInfo> devices;
-    for (const auto &entry : *raw)
+    for (const auto& entry : *raw)
         devices.push_back({.device = device_of(entry.device),
                            .name = text_of(entry.name),
                            .generation = entry.generation,
@@ -65,25 +66,27 @@ std::vector<blkfilter_device> raw_devices(std::span<const DeviceId> devices) {
 }
 
 /// Which device of @p request made the point fail; "point" when it was none.
-std::string culprit(const PointRequest &request, std::uint32_t failed) {
+std::string culprit(const PointRequest& request, std::uint32_t failed) {
     const bool freezing = (failed & BLKFILTER_FAILED_FREEZE) != 0;
     const std::size_t index = failed & ~BLKFILTER_FAILED_FREEZE;
-    const auto &devices = freezing ? request.freeze : request.close;
-    if (index >= devices.size()) return "point";
+    const auto& devices = freezing ? request.freeze : request.close;
+    if (index >= devices.size())
+        return "point";
     return device_name(devices[index]) + (freezing ? ": freezing its file system" : "");
 }
 
 } // namespace
 
-Result<Point> Control::point(const PointRequest &request) const {
+Result<Point> Control::point(const PointRequest& request) const {
     const auto limit_ms = raw_milliseconds(request.limit);
-    if (!limit_ms) return std::unexpected(limit_ms.error());
-    for (const auto *devices : {&request.freeze, &request.close}) {
+    if (!limit_ms)
+        return std::unexpected(limit_ms.error());
+    for (const auto* devices : {&request.freeze, &request.close}) {
         if (devices->size() > BLKFILTER_POINT_DEVICES_MAX)
-            return failure(E2BIG, "point",
-                           fmt::format("more than {} devices", BLKFILTER_POINT_DEVICES_MAX));
+            return failure(E2BIG, "point", fmt::format("more than {} devices", BLKFILTER_POINT_DEVICES_MAX));
     }
-    if (request.close.empty()) return failure(EINVAL, "point", "no device takes part");
+    if (request.close.empty())
+        return failure(EINVAL, "point", "no device takes part");
 
     const auto freeze = raw_devices(request.freeze);
     const auto close = raw_devices(request.close);
@@ -110,12 +113,13 @@ Result<Point> Control::point(const PointRequest &request) const {
                  .frozen = std::chrono::nanoseconds{raw.frozen_ns}};
 }
 
-Result<std::size_t> Control::command(const DeviceId &device, std::string_view filter,
-                                     std::uint32_t number, std::span<std::byte> argument) const {
+Result<std::size_t> Control::command(const DeviceId& device, std::string_view filter, std::uint32_t number,
+                                     std::span<std::byte> argument) const {
     blkfilter_command raw{};
     raw.size = sizeof(raw);
     raw.device = raw_device(device);
-    if (auto done = put_filter_name(raw.name, filter); !done) return std::unexpected(done.error());
+    if (auto done = put_filter_name(raw.name, filter); !done)
+        return std::unexpected(done.error());
     raw.cmd = number;
     raw.optlen = static_cast<std::uint32_t>(argument.size());
     raw.opt = argument.empty() ? 0 : address_of(argument.data());

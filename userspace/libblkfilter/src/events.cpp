@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t buffer_bytes = 16384;
 constexpr std::string_view what = "events";
 
-Event event_of(const blkfilter_event &raw) {
+Event event_of(const blkfilter_event& raw) {
     Event event{.type = EventType{raw.type},
                 .sequence = raw.seq,
                 .since_boot = std::chrono::nanoseconds{raw.time_ns},
@@ -31,7 +31,8 @@ Event event_of(const blkfilter_event &raw) {
                 .process = text_of(raw.comm),
                 .name = text_of(raw.name),
                 .data = {}};
-    if (raw.device.diskseq != 0) event.device = device_of(raw.device);
+    if (raw.device.diskseq != 0)
+        event.device = device_of(raw.device);
     std::ranges::copy(std::as_bytes(std::span{raw.data}), event.data.begin());
     return event;
 }
@@ -39,9 +40,10 @@ Event event_of(const blkfilter_event &raw) {
 /// Milliseconds that poll() may still wait: rounded up, so that it does not return
 /// just before the deadline.
 int left_ms(std::optional<std::chrono::steady_clock::time_point> deadline) {
-    if (!deadline) return -1;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-        *deadline - std::chrono::steady_clock::now());
+    if (!deadline)
+        return -1;
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(*deadline - std::chrono::steady_clock::now());
     constexpr std::chrono::milliseconds longest = std::chrono::hours{24};
     return static_cast<int>(std::clamp(left, std::chrono::milliseconds{0}, longest).count());
 }
@@ -100,25 +102,31 @@ std::string_view to_string(Reason reason) {
     return "unknown";
 }
 
-Result<EventStream> EventStream::open(const std::string &path) {
+Result<EventStream> EventStream::open(const std::string& path) {
     FileDescriptor file{::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
-    if (file.get() < 0) return control_not_opened(errno, path);
+    if (file.get() < 0)
+        return control_not_opened(errno, path);
     return EventStream{std::move(file)};
 }
 
 Result<std::optional<Event>> EventStream::next(std::optional<std::chrono::milliseconds> timeout) {
     std::optional<std::chrono::steady_clock::time_point> deadline;
-    if (timeout) deadline = std::chrono::steady_clock::now() + *timeout;
+    if (timeout)
+        deadline = std::chrono::steady_clock::now() + *timeout;
 
     for (;;) {
-        if (taken_ < buffer_.size()) return take();
+        if (taken_ < buffer_.size())
+            return take();
         const auto filled = fill();
-        if (!filled) return std::unexpected(filled.error());
-        if (*filled) continue;
+        if (!filled)
+            return std::unexpected(filled.error());
+        if (*filled)
+            continue;
 
         pollfd ready{.fd = descriptor(), .events = POLLIN, .revents = 0};
         const int count = poll(&ready, 1, left_ms(deadline));
-        if (count < 0 && errno != EINTR) return failure(errno, what, text_of_errno(errno));
+        if (count < 0 && errno != EINTR)
+            return failure(errno, what, text_of_errno(errno));
         if (count <= 0 && deadline && std::chrono::steady_clock::now() >= *deadline)
             return std::nullopt;
     }
@@ -131,9 +139,12 @@ Result<bool> EventStream::fill() {
     const auto count = read(descriptor(), buffer_.data(), buffer_.size());
     const int error = errno;
     buffer_.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
-    if (count > 0) return true;
-    if (count == 0) return failure(EPROTO, what, "the file ends");
-    if (error == EAGAIN || error == EINTR) return false;
+    if (count > 0)
+        return true;
+    if (count == 0)
+        return failure(EPROTO, what, "the file ends");
+    if (error == EAGAIN || error == EINTR)
+        return false;
     return failure(error, what, meaning_of(error));
 }
 

@@ -11,7 +11,7 @@ namespace blkfilter {
 namespace {
 
 std::string meaning_on_node(int code) {
-    if (code == ENOTTY || code == EINVAL)
+    if (code == ENOTTY)
         return "the device knows no filters: module blkfilter is not loaded, or its parameter "
                "ioctl_hook is off";
     return meaning_of(code);
@@ -19,17 +19,20 @@ std::string meaning_on_node(int code) {
 
 } // namespace
 
-Result<Node> Node::open(const std::string &path) {
+Result<Node> Node::open(const std::string& path) {
     FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-    if (file.get() < 0) return failure(errno, path, text_of_errno(errno));
+    if (file.get() < 0)
+        return failure(errno, path, text_of_errno(errno));
     return Node{std::make_unique<DescriptorTransport>(std::move(file)), path};
 }
 
 Result<void> Node::attach(std::string_view filter) const {
     blkfilter_name raw{};
-    if (auto done = put_filter_name(raw.name, filter); !done) return done;
+    if (auto done = put_filter_name(raw.name, filter); !done)
+        return done;
     const int status = transport_->ioctl(BLKFILTER_ATTACH, &raw);
-    if (status >= 0) return {};
+    if (status >= 0)
+        return {};
 
     const auto meaning = [&]() -> std::string {
         switch (-status) {
@@ -48,9 +51,11 @@ Result<void> Node::attach(std::string_view filter) const {
 
 Result<void> Node::detach(std::string_view filter) const {
     blkfilter_name raw{};
-    if (auto done = put_filter_name(raw.name, filter); !done) return done;
+    if (auto done = put_filter_name(raw.name, filter); !done)
+        return done;
     const int status = transport_->ioctl(BLKFILTER_DETACH, &raw);
-    if (status >= 0) return {};
+    if (status >= 0)
+        return {};
 
     const auto meaning = [&]() -> std::string {
         switch (-status) {
@@ -70,7 +75,8 @@ Result<void> Node::detach(std::string_view filter) const {
 Result<std::size_t> Node::control(std::string_view filter, std::uint32_t number,
                                   std::span<std::byte> argument) const {
     blkfilter_ctl raw{};
-    if (auto done = put_filter_name(raw.name, filter); !done) return std::unexpected(done.error());
+    if (auto done = put_filter_name(raw.name, filter); !done)
+        return std::unexpected(done.error());
     raw.cmd = number;
     raw.optlen = static_cast<std::uint32_t>(argument.size());
     raw.opt = argument.empty() ? 0 : address_of(argument.data());

@@ -7,8 +7,7 @@ namespace blkfilter {
 
 Result<void> put_text(std::span<std::uint8_t> field, std::string_view text, std::string_view what) {
     if (text.size() >= field.size())
-        return failure(ENAMETOOLONG, text,
-                       fmt::format("{} has more than {} bytes", what, field.size() - 1));
+        return failure(ENAMETOOLONG, text, fmt::format("{} has more than {} bytes", what, field.size() - 1));
     if (text.find('\0') != text.npos)
         return failure(EINVAL, text, fmt::format("{} has a NUL inside", what));
     std::ranges::copy(text, field.begin());
@@ -16,7 +15,8 @@ Result<void> put_text(std::span<std::uint8_t> field, std::string_view text, std:
 }
 
 Result<void> put_filter_name(std::span<std::uint8_t> field, std::string_view name) {
-    if (name.empty()) return failure(EINVAL, "filter", "its name is empty");
+    if (name.empty())
+        return failure(EINVAL, "filter", "its name is empty");
     return put_text(field, name, "the filter's name");
 }
 
@@ -32,12 +32,12 @@ Result<std::vector<blkfilter_stack_entry>> raw_entries(std::span<const EntryRequ
 
     std::vector<blkfilter_stack_entry> raw;
     raw.reserve(entries.size());
-    for (const auto &entry : entries) {
+    for (const auto& entry : entries) {
         if (entry.options.size() > BLKFILTER_OPTIONS_MAX)
             return failure(E2BIG, entry.name,
-                           fmt::format("options of {} bytes: at most {} are possible",
-                                       entry.options.size(), BLKFILTER_OPTIONS_MAX));
-        auto &out = raw.emplace_back();
+                           fmt::format("options of {} bytes: at most {} are possible", entry.options.size(),
+                                       BLKFILTER_OPTIONS_MAX));
+        auto& out = raw.emplace_back();
         if (auto done = put_filter_name(out.name, entry.name); !done)
             return std::unexpected(done.error());
         if (auto done = put_text(out.replaces, entry.replaces, "the filter's name"); !done)

@@ -21,15 +21,15 @@
 
 namespace blkfilter {
 
-inline std::uint64_t address_of(const void *memory) {
+inline std::uint64_t address_of(const void* memory) {
     return reinterpret_cast<std::uintptr_t>(memory);
 }
 
-inline blkfilter_device raw_device(const DeviceId &device) {
+inline blkfilter_device raw_device(const DeviceId& device) {
     return {.major = device.major, .minor = device.minor, .diskseq = device.diskseq};
 }
 
-inline DeviceId device_of(const blkfilter_device &raw) {
+inline DeviceId device_of(const blkfilter_device& raw) {
     return {raw.major, raw.minor, raw.diskseq};
 }
 
@@ -55,12 +55,11 @@ Result<std::vector<blkfilter_stack_entry>> raw_entries(std::span<const EntryRequ
 /// Runs one of the kernel's listing commands, again with more room as long as the
 /// list has grown beyond it.
 template <class Raw>
-Result<std::vector<Raw>> list_all(Transport &transport, unsigned long request,
-                                  std::string_view what) {
+Result<std::vector<Raw>> list_all(Transport& transport, unsigned long request, std::string_view what) {
     constexpr std::uint32_t first_room = 16;
     std::vector<Raw> entries(first_room);
     for (;;) {
-        for (auto &entry : entries)
+        for (auto& entry : entries)
             entry = {};
         blkfilter_list list{.size = sizeof(list),
                             .flags = 0,
@@ -71,7 +70,8 @@ Result<std::vector<Raw>> list_all(Transport &transport, unsigned long request,
             return failure(-status, what, meaning_of(-status));
         const bool complete = list.count <= entries.size();
         entries.resize(list.count);
-        if (complete) return entries;
+        if (complete)
+            return entries;
     }
 }
 

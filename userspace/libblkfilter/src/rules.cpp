@@ -13,12 +13,12 @@ namespace {
 /// One of the keys that are texts.
 struct TextKey {
     std::uint32_t flag;
-    std::optional<std::string> RuleKeys::*value;
+    std::optional<std::string> RuleKeys::* value;
     std::span<std::uint8_t> field;
     std::string_view what;
 };
 
-std::array<TextKey, 5> text_keys(blkfilter_rule &raw) {
+std::array<TextKey, 5> text_keys(blkfilter_rule& raw) {
     return {{{BLKFILTER_RULE_NAME, &RuleKeys::name, raw.name, "the name"},
              {BLKFILTER_RULE_DRIVER, &RuleKeys::driver, raw.driver, "the driver"},
              {BLKFILTER_RULE_PARTUUID, &RuleKeys::partuuid, raw.partuuid, "the PARTUUID"},
@@ -26,57 +26,68 @@ std::array<TextKey, 5> text_keys(blkfilter_rule &raw) {
              {BLKFILTER_RULE_WWID, &RuleKeys::wwid, raw.wwid, "the WWID"}}};
 }
 
-Result<void> put_keys(blkfilter_rule &raw, const RuleKeys &keys) {
-    if (keys.kind == RuleKeys::Kind::disk) raw.flags |= BLKFILTER_RULE_DISK;
-    if (keys.kind == RuleKeys::Kind::partition) raw.flags |= BLKFILTER_RULE_PARTITION;
+Result<void> put_keys(blkfilter_rule& raw, const RuleKeys& keys) {
+    if (keys.kind == RuleKeys::Kind::disk)
+        raw.flags |= BLKFILTER_RULE_DISK;
+    if (keys.kind == RuleKeys::Kind::partition)
+        raw.flags |= BLKFILTER_RULE_PARTITION;
     if (keys.major) {
         raw.flags |= BLKFILTER_RULE_MAJOR;
         raw.major = *keys.major;
     }
-    for (const auto &key : text_keys(raw)) {
-        const auto &value = keys.*key.value;
-        if (!value) continue;
-        if (auto done = put_text(key.field, *value, key.what); !done) return done;
+    for (const auto& key : text_keys(raw)) {
+        const auto& value = keys.*key.value;
+        if (!value)
+            continue;
+        if (auto done = put_text(key.field, *value, key.what); !done)
+            return done;
         raw.flags |= key.flag;
     }
     // The kernel compares with its own lower case form.
-    std::ranges::transform(raw.partuuid, raw.partuuid,
-                           [](int letter) { return std::tolower(letter); });
+    for (std::span<std::uint8_t> field : {std::span<std::uint8_t>{raw.partuuid}, {raw.wwid}}) {
+        for (auto& letter : field)
+            letter = static_cast<std::uint8_t>(std::tolower(letter));
+    }
     return {};
 }
 
-RuleKeys keys_of(blkfilter_rule &raw) {
+RuleKeys keys_of(blkfilter_rule& raw) {
     RuleKeys keys;
-    if (raw.flags & BLKFILTER_RULE_DISK) keys.kind = RuleKeys::Kind::disk;
-    if (raw.flags & BLKFILTER_RULE_PARTITION) keys.kind = RuleKeys::Kind::partition;
-    if (raw.flags & BLKFILTER_RULE_MAJOR) keys.major = raw.major;
-    for (const auto &key : text_keys(raw)) {
-        if (raw.flags & key.flag) keys.*key.value = text_of(key.field);
+    if (raw.flags & BLKFILTER_RULE_DISK)
+        keys.kind = RuleKeys::Kind::disk;
+    if (raw.flags & BLKFILTER_RULE_PARTITION)
+        keys.kind = RuleKeys::Kind::partition;
+    if (raw.flags & BLKFILTER_RULE_MAJOR)
+        keys.major = raw.major;
+    for (const auto& key : text_keys(raw)) {
+        if (raw.flags & key.flag)
+            keys.*key.value = text_of(key.field);
     }
     return keys;
 }
 
 } // namespace
 
-Result<std::uint32_t> Control::add_rule(const RuleRequest &request) const {
+Result<std::uint32_t> Control::add_rule(const RuleRequest& request) const {
     const auto provisional_ms = raw_milliseconds(request.provisional);
-    if (!provisional_ms) return std::unexpected(provisional_ms.error());
+    if (!provisional_ms)
+        return std::unexpected(provisional_ms.error());
     const auto entries = raw_entries(request.entries);
-    if (!entries) return failure(entries.error().code, "rule", entries.error().message);
+    if (!entries)
+        return failure(entries.error().code, "rule", entries.error().message);
 
     blkfilter_rule raw{};
     raw.size = sizeof(raw);
-    if (auto done = put_keys(raw, request.keys); !done) return std::unexpected(done.error());
+    if (auto done = put_keys(raw, request.keys); !done)
+        return std::unexpected(done.error());
     raw.count = static_cast<std::uint32_t>(entries->size());
     raw.entry_size = sizeof(blkfilter_stack_entry);
     raw.entries = entries->empty() ? 0 : address_of(entries->data());
     raw.provisional_ms = *provisional_ms;
 
     if (const int status = transport_->ioctl(BLKFILTER_IOC_RULE_ADD, &raw); status < 0) {
-        const auto meaning = status == -EINVAL
-                                 ? "refused: it needs at least one key and one filter, and no "
-                                   "name or altitude twice"
-                                 : meaning_of(-status);
+        const auto meaning =
+            status == -EINVAL ? "refused: it needs at least one key and one filter" : meaning_of(-status);
         return failure(-status, "rule", meaning);
     }
     return raw.id;
@@ -94,9 +105,10 @@ Result<void> Control::remove_rule(std::uint32_t id) const {
 
 Result<std::vector<Rule>> Control::rules() const {
     auto raw = list_all<blkfilter_rule>(*transport_, BLKFILTER_IOC_RULE_LIST, "rules");
-    if (!raw) return std::unexpected(raw.error());
+    if (!raw)
+        return std::unexpected(raw.error());
     std::vector<Rule> rules;
-    for (auto &entry : *raw)
+    for (auto& entry : *raw)
         rules.push_back({.id = entry.id,
                          .keys = keys_of(entry),
                          .entries = entry.count,

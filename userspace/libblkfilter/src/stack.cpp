@@ -17,7 +17,7 @@ namespace {
 /// A writer that is that unlucky with this many others gives up.
 constexpr int edit_attempts = 16;
 
-StackEntry entry_of(const blkfilter_stack_entry &raw, std::span<const std::byte> options) {
+StackEntry entry_of(const blkfilter_stack_entry& raw, std::span<const std::byte> options) {
     StackEntry entry{.name = text_of(raw.name),
                      .altitude = Altitude{raw.altitude},
                      .options = {options.begin(), options.end()},
@@ -30,7 +30,7 @@ StackEntry entry_of(const blkfilter_stack_entry &raw, std::span<const std::byte>
     Uuid::Array owner;
     std::ranges::copy(std::as_bytes(std::span{raw.owner}), owner.begin());
     entry.owner = OwnerTag{owner};
-    auto &statistics = entry.statistics;
+    auto& statistics = entry.statistics;
     std::ranges::copy(raw.statistics.bios, statistics.bios.begin());
     std::ranges::copy(raw.statistics.sectors, statistics.sectors.begin());
     statistics.taken = raw.statistics.taken;
@@ -42,14 +42,14 @@ StackEntry entry_of(const blkfilter_stack_entry &raw, std::span<const std::byte>
 
 /// What a refused change of a stack means.  @p of_entry: the kernel blames one
 /// entry of the new stack.
-std::string meaning_of_refusal(int code, bool of_entry, const StackChange &change) {
+std::string meaning_of_refusal(int code, bool of_entry, const StackChange& change) {
     switch (code) {
     case ENOENT:
         return "no such filter: its module is not loaded, or what it replaces is not attached";
     case EEXIST:
         return "named twice";
     case EBUSY:
-        return of_entry ? "another filter is at its altitude: give it another one"
+        return of_entry ? "another filter is at its altitude, or the filter itself refuses"
                         : "a filter refuses to be detached, or another program changes this "
                           "stack now, or two filters are at one altitude";
     case ERANGE:
@@ -63,25 +63,27 @@ std::string meaning_of_refusal(int code, bool of_entry, const StackChange &chang
     case ETIMEDOUT:
         return "bios on their way did not drain in time, nothing has changed: try again, or "
                "with a longer limit";
+    case EINVAL:
+        return of_entry ? "refused as invalid: its options, or what it replaces" : meaning_of(code);
     default:
         return meaning_of(code);
     }
 }
 
-std::string names_of(const Stack &stack) {
+std::string names_of(const Stack& stack) {
     std::string names;
-    for (const auto &entry : stack.entries)
+    for (const auto& entry : stack.entries)
         fmt::format_to(std::back_inserter(names), "{}{}", names.empty() ? "" : ", ", entry.name);
     return names.empty() ? "nothing" : names;
 }
 
-auto find(const Stack &stack, std::string_view filter) {
+auto find(const Stack& stack, std::string_view filter) {
     return std::ranges::find(stack.entries, filter, &StackEntry::name);
 }
 
 } // namespace
 
-EntryRequest request_of(const StackEntry &entry) {
+EntryRequest request_of(const StackEntry& entry) {
     return {.name = entry.name,
             .altitude = entry.altitude,
             .options = entry.options,
@@ -89,7 +91,7 @@ EntryRequest request_of(const StackEntry &entry) {
             .owner = entry.owner};
 }
 
-Result<Stack> Control::stack(const DeviceId &device) const {
+Result<Stack> Control::stack(const DeviceId& device) const {
     std::size_t room = BLKFILTER_STACK_MAX;
     for (;;) {
         std::vector<std::byte> options(room * BLKFILTER_OPTIONS_MAX);
@@ -123,13 +125,14 @@ Result<Stack> Control::stack(const DeviceId &device) const {
     }
 }
 
-Result<std::uint64_t> Control::set_stack(const DeviceId &device,
-                                         std::span<const EntryRequest> entries,
-                                         const StackChange &change) const {
+Result<std::uint64_t> Control::set_stack(const DeviceId& device, std::span<const EntryRequest> entries,
+                                         const StackChange& change) const {
     const auto limit_ms = raw_milliseconds(change.limit);
-    if (!limit_ms) return std::unexpected(limit_ms.error());
+    if (!limit_ms)
+        return std::unexpected(limit_ms.error());
     auto wanted = raw_entries(entries);
-    if (!wanted) return failure(wanted.error().code, device_name(device), wanted.error().message);
+    if (!wanted)
+        return failure(wanted.error().code, device_name(device), wanted.error().message);
 
     blkfilter_stack raw{};
     raw.size = sizeof(raw);
@@ -147,38 +150,44 @@ Result<std::uint64_t> Control::set_stack(const DeviceId &device,
     if (const int status = transport_->ioctl(BLKFILTER_IOC_SET_STACK, &raw); status < 0) {
         const bool of_entry = raw.failed < entries.size();
         auto where = device_name(device);
-        if (of_entry) where += ": " + entries[raw.failed].name;
+        if (of_entry)
+            where += ": " + entries[raw.failed].name;
         return failure(-status, where, meaning_of_refusal(-status, of_entry, change));
     }
     return raw.generation;
 }
 
-Result<std::uint64_t> Control::edit_stack(const DeviceId &device, const Edit &edit,
+Result<std::uint64_t> Control::edit_stack(const DeviceId& device, const Edit& edit,
                                           StackChange change) const {
     const bool pinned = change.expected_generation.has_value();
     for (int attempt = 1;; ++attempt) {
         const auto present = stack(device);
-        if (!present) return std::unexpected(present.error());
+        if (!present)
+            return std::unexpected(present.error());
         const auto wanted = edit(*present);
-        if (!wanted) return std::unexpected(wanted.error());
+        if (!wanted)
+            return std::unexpected(wanted.error());
 
-        if (!pinned) change.expected_generation = present->generation;
+        if (!pinned)
+            change.expected_generation = present->generation;
         auto generation = set_stack(device, *wanted, change);
         const bool overtaken = !generation && generation.error().code == ESTALE;
-        if (!overtaken || pinned || attempt == edit_attempts) return generation;
+        if (!overtaken || pinned || attempt == edit_attempts)
+            return generation;
     }
 }
 
-Result<std::uint64_t> Control::attach(const DeviceId &device, const EntryRequest &entry,
-                                      const StackChange &change) const {
-    const auto with_entry = [&](const Stack &present) -> Result<std::vector<EntryRequest>> {
+Result<std::uint64_t> Control::attach(const DeviceId& device, const EntryRequest& entry,
+                                      const StackChange& change) const {
+    const auto with_entry = [&](const Stack& present) -> Result<std::vector<EntryRequest>> {
         if (const auto found = find(present, entry.name); found != present.entries.end())
-            return failure(EALREADY, device_name(device),
-                           fmt::format("{}: already attached, at altitude {}", entry.name,
-                                       found->altitude.to_string()));
+            return failure(
+                EALREADY, device_name(device),
+                fmt::format("{}: already attached, at altitude {}", entry.name, found->altitude.to_string()));
         std::vector<EntryRequest> wanted;
-        for (const auto &old : present.entries) {
-            if (old.name != entry.replaces) wanted.push_back(request_of(old));
+        for (const auto& old : present.entries) {
+            if (old.name != entry.replaces)
+                wanted.push_back(request_of(old));
         }
         wanted.push_back(entry);
         return wanted;
@@ -186,15 +195,16 @@ Result<std::uint64_t> Control::attach(const DeviceId &device, const EntryRequest
     return edit_stack(device, with_entry, change);
 }
 
-Result<std::uint64_t> Control::detach(const DeviceId &device, std::string_view filter,
-                                      const StackChange &change) const {
-    const auto without_filter = [&](const Stack &present) -> Result<std::vector<EntryRequest>> {
+Result<std::uint64_t> Control::detach(const DeviceId& device, std::string_view filter,
+                                      const StackChange& change) const {
+    const auto without_filter = [&](const Stack& present) -> Result<std::vector<EntryRequest>> {
         if (find(present, filter) == present.entries.end())
             return failure(ENOENT, device_name(device),
                            fmt::format("{}: not attached; attached: {}", filter, names_of(present)));
         std::vector<EntryRequest> wanted;
-        for (const auto &old : present.entries) {
-            if (old.name != filter) wanted.push_back(request_of(old));
+        for (const auto& old : present.entries) {
+            if (old.name != filter)
+                wanted.push_back(request_of(old));
         }
         return wanted;
     };

@@ -9,10 +9,11 @@
 namespace blkfilter {
 
 FileDescriptor::~FileDescriptor() {
-    if (descriptor_ >= 0) close(descriptor_);
+    if (descriptor_ >= 0)
+        close(descriptor_);
 }
 
-int DescriptorTransport::ioctl(unsigned long request, void *argument) {
+int DescriptorTransport::ioctl(unsigned long request, void* argument) {
     const int status = ::ioctl(file_.get(), request, argument);
     return status < 0 ? -errno : status;
 }

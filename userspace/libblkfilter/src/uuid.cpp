@@ -24,7 +24,8 @@ Result<Uuid> Uuid::parse(std::string_view text) {
     std::string digits{text};
     if (digits.size() == 36) {
         for (std::size_t dash : {23, 18, 13, 8}) {
-            if (digits[dash] == '-') digits.erase(dash, 1);
+            if (digits[dash] == '-')
+                digits.erase(dash, 1);
         }
     }
     const auto bytes = from_hex(digits);

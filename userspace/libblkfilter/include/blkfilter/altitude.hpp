@@ -15,7 +15,7 @@ namespace blkfilter {
 /// A decimal number from 0.000001 to 999999.999999, exact: it is held as a whole
 /// number of millionths.  The filter with the higher altitude sees a bio earlier.
 class Altitude {
-  public:
+public:
     static constexpr std::uint64_t millionths_per_unit = 1'000'000;
     static constexpr std::uint64_t min_millionths = 1;
     static constexpr std::uint64_t max_millionths = 999'999'999'999;
@@ -32,9 +32,9 @@ class Altitude {
     /// The shortest text that parse() reads as the same altitude.
     [[nodiscard]] std::string to_string() const;
 
-    friend constexpr auto operator<=>(const Altitude &, const Altitude &) = default;
+    friend constexpr auto operator<=>(const Altitude&, const Altitude&) = default;
 
-  private:
+private:
     std::uint64_t millionths_;
 };
 

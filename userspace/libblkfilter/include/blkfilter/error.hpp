@@ -14,6 +14,8 @@ struct Error {
     int code;
     /// One line without a newline: where, what, and what to do about it.
     std::string message;
+
+    friend bool operator==(const Error&, const Error&) = default;
 };
 
 /// A value, or the error that kept it from being.

@@ -58,24 +58,24 @@ struct Event {
     std::uint64_t sequence{};
     /// CLOCK_BOOTTIME.
     std::chrono::nanoseconds since_boot{};
-    std::optional<DeviceId> device;
+    std::optional<DeviceId> device{};
     /// See EventType.
     std::uint64_t value{};
     Reason reason{Reason::none};
     /// Process that caused it; 0 for the kernel.
     std::uint32_t pid{};
-    std::string process;
+    std::string process{};
     /// See EventType.
-    std::string name;
+    std::string name{};
     /// See EventType.
     std::array<std::byte, 64> data{};
 };
 
 /// The events from the moment it was opened on.  For one thread at a time.
 class EventStream {
-  public:
+public:
     /// Errors: as Control::open().
-    static Result<EventStream> open(const std::string &path = "/dev/blkfilter");
+    static Result<EventStream> open(const std::string& path = "/dev/blkfilter");
 
     /// @p file must not block.
     explicit EventStream(FileDescriptor file) : file_{std::move(file)} {}
@@ -88,7 +88,7 @@ class EventStream {
     /// timeout.  Errors: those of read(); EPROTO, what was read is no event.
     Result<std::optional<Event>> next(std::optional<std::chrono::milliseconds> timeout = {});
 
-  private:
+private:
     Result<bool> fill();
     Result<Event> take();
 

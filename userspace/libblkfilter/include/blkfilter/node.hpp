@@ -21,9 +21,9 @@ namespace blkfilter {
 /// ENOTTY from any of them: the module is not loaded, or its ioctls on nodes are
 /// turned off.
 class Node {
-  public:
+public:
     /// Errors: those of open().
-    static Result<Node> open(const std::string &path);
+    static Result<Node> open(const std::string& path);
 
     /// @p name stands for the device in messages.
     Node(std::unique_ptr<Transport> transport, std::string name)
@@ -41,7 +41,7 @@ class Node {
     [[nodiscard]] Result<std::size_t> control(std::string_view filter, std::uint32_t number,
                                               std::span<std::byte> argument) const;
 
-  private:
+private:
     std::unique_ptr<Transport> transport_;
     std::string name_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// @file
-/// What the core says and what it is asked for, as values.
+/// What the core says and what it is asked for, as values.  Members that may be left
+/// out of a designated initialiser have one of their own.
 #pragma once
 
 #include <blkfilter/altitude.hpp>
@@ -36,9 +37,7 @@ struct Statistics {
     /// Bios that the filter made itself.
     std::uint64_t own{};
 
-    [[nodiscard]] std::uint64_t bios_of(Group group) const {
-        return bios[static_cast<std::size_t>(group)];
-    }
+    [[nodiscard]] std::uint64_t bios_of(Group group) const { return bios[static_cast<std::size_t>(group)]; }
     [[nodiscard]] std::uint64_t sectors_of(Group group) const {
         return sectors[static_cast<std::size_t>(group)];
     }
@@ -56,9 +55,9 @@ struct Version {
 
 /// A filter that a loaded module has registered.
 struct FilterInfo {
-    std::string name;
+    std::string name{};
     /// Its module; empty when built in.
-    std::string module;
+    std::string module{};
     Altitude default_altitude;
     /// Devices that it is attached to.
     std::uint32_t instances{};
@@ -70,9 +69,9 @@ struct FilterInfo {
 
 /// A device with at least one filter.
 struct DeviceInfo {
-    DeviceId device;
+    DeviceId device{};
     /// The kernel's name, such as "vda1".
-    std::string name;
+    std::string name{};
     /// Of its stack; every change increases it.
     std::uint64_t generation{};
     std::uint64_t size_sectors{};
@@ -84,51 +83,51 @@ struct DeviceInfo {
 
 /// A filter in a device's stack, as it is.
 struct StackEntry {
-    std::string name;
+    std::string name{};
     Altitude altitude;
     /// As they were given at the attach.
-    Bytes options;
-    OwnerTag owner;
+    Bytes options{};
+    OwnerTag owner{};
     /// Number of this attachment, never used twice.
     std::uint64_t instance{};
     /// The filter's own word.
-    std::string state;
+    std::string state{};
     /// Attached by a provisional rule that has not been confirmed yet.
     bool provisional{};
     /// Attached before the device's first bio.
     bool from_first_bio{};
-    Statistics statistics;
+    Statistics statistics{};
 };
 
 /// A device's filters, from high to low altitude.
 struct Stack {
-    DeviceId device;
+    DeviceId device{};
     /// 0 for a device that never had a filter.
     std::uint64_t generation{};
-    std::vector<StackEntry> entries;
+    std::vector<StackEntry> entries{};
 };
 
 /// A filter in a stack, as it is wanted.
 struct EntryRequest {
-    std::string name;
+    std::string name{};
     /// Nothing: the filter's default.
-    std::optional<Altitude> altitude;
+    std::optional<Altitude> altitude{};
     /// At most 4096 bytes.
-    Bytes options;
+    Bytes options{};
     /// A filter of the present stack that hands its state over; empty for none.
-    std::string replaces;
-    OwnerTag owner;
+    std::string replaces{};
+    OwnerTag owner{};
 };
 
 /// What keeps @p entry as it is.
-EntryRequest request_of(const StackEntry &entry);
+EntryRequest request_of(const StackEntry& entry);
 
 /// How a stack is changed.
 struct StackChange {
     /// Check only, as far as that goes without attaching.
     bool dry_run{};
     /// Fail with ESTALE unless the stack has this generation.
-    std::optional<std::uint64_t> expected_generation;
+    std::optional<std::uint64_t> expected_generation{};
     /// Provisional attachments stay for good.
     bool confirm{};
     /// How long the device may be closed; 0 for the kernel's default.
@@ -137,19 +136,19 @@ struct StackChange {
 
 /// A consistency point as it is wanted.
 struct PointRequest {
-    PointId id;
+    PointId id{};
     /// Devices whose file systems are frozen, in this order.
-    std::vector<DeviceId> freeze;
+    std::vector<DeviceId> freeze{};
     /// Devices that take part, at least one, upper before lower: a dm, md or loop
     /// device before what it lies on.
-    std::vector<DeviceId> close;
+    std::vector<DeviceId> close{};
     /// From the first gate that closes; 0 for the kernel's default.
     std::chrono::milliseconds limit{};
 };
 
 /// A consistency point that has taken place.
 struct Point {
-    PointId id;
+    PointId id{};
     /// How long the gates were closed.
     std::chrono::nanoseconds closed{};
     /// How long the file systems were frozen.
@@ -160,21 +159,21 @@ struct Point {
 struct RuleKeys {
     enum class Kind : std::uint8_t { any, disk, partition };
     Kind kind{Kind::any};
-    std::optional<std::uint32_t> major;
+    std::optional<std::uint32_t> major{};
     /// Glob for the kernel's name, such as "sd*".
-    std::optional<std::string> name;
+    std::optional<std::string> name{};
     /// Module of the disk's driver, such as "null_blk".
-    std::optional<std::string> driver;
-    std::optional<std::string> partuuid;
-    std::optional<std::string> partlabel;
+    std::optional<std::string> driver{};
+    std::optional<std::string> partuuid{};
+    std::optional<std::string> partlabel{};
     /// Hexadecimal EUI-64, NAA or UUID of a SCSI or NVMe disk.
-    std::optional<std::string> wwid;
+    std::optional<std::string> wwid{};
 };
 
 /// A rule as it is wanted.
 struct RuleRequest {
-    RuleKeys keys;
-    std::vector<EntryRequest> entries;
+    RuleKeys keys{};
+    std::vector<EntryRequest> entries{};
     /// The filters are taken off again after this time unless somebody confirms
     /// them; 0: they stay.
     std::chrono::milliseconds provisional{};
@@ -183,7 +182,7 @@ struct RuleRequest {
 /// A rule that holds.
 struct Rule {
     std::uint32_t id{};
-    RuleKeys keys;
+    RuleKeys keys{};
     /// How many filters it attaches.
     std::uint32_t entries{};
     std::chrono::milliseconds provisional{};

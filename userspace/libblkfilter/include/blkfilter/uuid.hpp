@@ -15,12 +15,12 @@ namespace blkfilter {
 
 /// 16 bytes; the default is all zero.
 class Uuid {
-  public:
+public:
     static constexpr std::size_t length_bytes = 16;
     using Array = std::array<std::byte, length_bytes>;
 
     constexpr Uuid() = default;
-    explicit constexpr Uuid(const Array &bytes) : bytes_{bytes} {}
+    explicit constexpr Uuid(const Array& bytes) : bytes_{bytes} {}
 
     /// A random one (RFC 4122, version 4).
     static Uuid random();
@@ -29,15 +29,15 @@ class Uuid {
     /// (8-4-4-4-12).  EINVAL for anything else.
     static Result<Uuid> parse(std::string_view text);
 
-    [[nodiscard]] constexpr const Array &bytes() const { return bytes_; }
+    [[nodiscard]] constexpr const Array& bytes() const { return bytes_; }
     [[nodiscard]] constexpr bool is_null() const { return *this == Uuid{}; }
 
     /// With dashes, in lower case.
     [[nodiscard]] std::string to_string() const;
 
-    friend constexpr auto operator<=>(const Uuid &, const Uuid &) = default;
+    friend constexpr auto operator<=>(const Uuid&, const Uuid&) = default;
 
-  private:
+private:
     Array bytes_{};
 };
 
