@@ -70,7 +70,7 @@ Result<std::vector<T>> each(std::span<const std::string> texts, Parse parse) {
 
 Result<EntryRequest> parse_entry(std::string_view text) {
     const auto bad = [&](std::string_view why) {
-        return std::unexpected(Error{EINVAL, fmt::format("entry '{}': {}", text, why)});
+        return std::unexpected(Error{.code = EINVAL, .message = fmt::format("entry '{}': {}", text, why)});
     };
     EntryRequest entry;
     auto rest = text;

@@ -14,6 +14,8 @@ namespace blkfilter::tool {
 
 namespace {
 
+constexpr double longest_timeout_seconds = 1e9;
+
 struct Arguments {
     bool follow{};
     std::optional<std::uint64_t> count;
@@ -23,7 +25,7 @@ struct Arguments {
 
 void print(const Event& event, bool as_json) {
     const auto device = event.device ? device_name(*event.device) : std::string{};
-    std::cout << (as_json ? json_of(event, device).dump() : line_of(event, device)) << std::endl;
+    std::cout << (as_json ? json_of(event, device).dump() : line_of(event, device)) << '\n' << std::flush;
 }
 
 /// Prints events until there were enough or the time is over.  ETIMEDOUT when a
@@ -33,7 +35,7 @@ Result<void> watch(const Arguments& arguments) {
     auto stream = EventStream::open();
     if (!stream)
         return std::unexpected(stream.error());
-    std::cerr << "listening" << std::endl;
+    std::cerr << "listening\n";
 
     std::optional<Clock::time_point> deadline;
     if (arguments.timeout_seconds)
@@ -47,16 +49,18 @@ Result<void> watch(const Arguments& arguments) {
     };
 
     for (std::uint64_t seen = 0; !arguments.count || seen < *arguments.count; ++seen) {
-        const auto event = stream->next(left());
-        if (!event)
-            return std::unexpected(event.error());
-        if (!*event) {
+        const auto next = stream->next(left());
+        if (!next)
+            return std::unexpected(next.error());
+        const auto& event = *next;
+        if (!event) {
             if (!arguments.count)
                 return {};
             return std::unexpected(
-                Error{ETIMEDOUT, fmt::format("events: {} of {} came in time", seen, *arguments.count)});
+                Error{.code = ETIMEDOUT,
+                      .message = fmt::format("events: {} of {} came in time", seen, *arguments.count)});
         }
-        print(**event, arguments.json);
+        print(*event, arguments.json);
     }
     return {};
 }
@@ -71,7 +75,7 @@ void add_event_command(CLI::App& app, Commands& commands) {
     end->add_flag("--follow", arguments->follow, "Go on for ever");
     end->add_option("--count", arguments->count, "End after so many events");
     end->add_option("--timeout", arguments->timeout_seconds, "End after so many seconds")
-        ->check(CLI::NonNegativeNumber);
+        ->check(CLI::Range(0.0, longest_timeout_seconds));
     end->require_option(1, 0);
     command->add_flag("--json", arguments->json, "Print one JSON object a line");
     commands.emplace_back(command, [=] { return watch(*arguments); });

@@ -2,7 +2,6 @@
 #include "commands.hpp"
 #include "exit_code.hpp"
 
-#include <cstdio>
 #include <exception>
 #include <iostream>
 #include <utility>
@@ -51,7 +50,7 @@ int main(int argc, char** argv) {
     try {
         return std::to_underlying(blkfilter::tool::run(argc, argv));
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "blkfilter-tool: %s\n", error.what());
+        std::cerr << "blkfilter-tool: " << error.what() << '\n';
         return std::to_underlying(blkfilter::tool::ExitCode::failed);
     }
 }

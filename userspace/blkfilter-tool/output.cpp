@@ -11,7 +11,13 @@ namespace {
 
 using Milliseconds = std::chrono::duration<double, std::milli>;
 
-constexpr auto right = Table::Align::right;
+constexpr Table::Column left(const char* heading) {
+    return {.heading = heading, .align = Table::Align::left};
+}
+
+constexpr Table::Column right(const char* heading) {
+    return {.heading = heading, .align = Table::Align::right};
+}
 
 std::string number(std::uint64_t value) {
     return fmt::format("{}", value);
@@ -104,7 +110,7 @@ std::string details_of(const Event& event) {
 } // namespace
 
 std::string table_of(std::span<const FilterInfo> filters) {
-    Table table{{"FILTER"}, {"ALTITUDE", right}, {"MODULE"}, {"INSTANCES", right}, {"FLAGS"}};
+    Table table{left("FILTER"), right("ALTITUDE"), left("MODULE"), right("INSTANCES"), left("FLAGS")};
     for (const auto& filter : filters)
         table.add_row({filter.name, filter.default_altitude.to_string(), filter.module,
                        number(filter.instances), flags_of(filter)});
@@ -112,8 +118,8 @@ std::string table_of(std::span<const FilterInfo> filters) {
 }
 
 std::string table_of(std::span<const DeviceInfo> devices) {
-    Table table{{"DEVICE"},         {"MAJ:MIN"},           {"DISKSEQ", right}, {"SECTORS", right},
-                {"FILTERS", right}, {"GENERATION", right}, {"FLAGS"}};
+    Table table{left("DEVICE"),   left("MAJ:MIN"),     right("DISKSEQ"), right("SECTORS"),
+                right("FILTERS"), right("GENERATION"), left("FLAGS")};
     for (const auto& device : devices)
         table.add_row({device.name, device.device.number(), number(device.device.diskseq),
                        number(device.size_sectors), number(device.filters), number(device.generation),
@@ -122,10 +128,9 @@ std::string table_of(std::span<const DeviceInfo> devices) {
 }
 
 std::string table_of(std::span<const NamedStack> stacks) {
-    Table table{
-        {"DEVICE"},        {"ALTITUDE", right}, {"FILTER"},         {"STATE"},        {"READS", right},
-        {"WRITES", right}, {"DISCARDS", right}, {"FLUSHES", right}, {"TAKEN", right}, {"OWN", right},
-        {"FLAGS"}};
+    Table table{left("DEVICE"), right("ALTITUDE"), left("FILTER"),    left("STATE"),
+                right("READS"), right("WRITES"),   right("DISCARDS"), right("FLUSHES"),
+                right("TAKEN"), right("OWN"),      left("FLAGS")};
     for (const auto& [device_name, stack] : stacks) {
         for (const auto& entry : stack.entries) {
             const auto& statistics = entry.statistics;
@@ -140,7 +145,7 @@ std::string table_of(std::span<const NamedStack> stacks) {
 }
 
 std::string table_of(std::span<const Rule> rules) {
-    Table table{{"ID", right}, {"MATCH"}, {"FILTERS", right}, {"PROVISIONAL-MS", right}};
+    Table table{right("ID"), left("MATCH"), right("FILTERS"), right("PROVISIONAL-MS")};
     for (const auto& rule : rules)
         table.add_row({number(rule.id), text_of(rule.keys), number(rule.entries),
                        fmt::format("{}", rule.provisional.count())});

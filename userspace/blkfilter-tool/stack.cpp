@@ -45,7 +45,7 @@ struct Subject {
         const auto id = find_device(device);
         if (!id)
             return std::unexpected(id.error());
-        return Subject{std::move(*control), *id};
+        return Subject{.control = std::move(*control), .device = *id};
     }
 };
 
@@ -69,7 +69,7 @@ Result<void> show(const Arguments& arguments) {
     if (!stack)
         return std::unexpected(stack.error());
 
-    const NamedStack named{device_name(subject->device), std::move(*stack)};
+    const NamedStack named{.device_name = device_name(subject->device), .stack = std::move(*stack)};
     if (arguments.json) {
         std::cout << json_of(named).dump(2) << '\n';
     } else {

@@ -18,7 +18,7 @@ public:
     enum class Align : unsigned char { left, right };
     struct Column {
         const char* heading;
-        Align align{Align::left};
+        Align align;
     };
 
     explicit Table(std::initializer_list<Column> columns);

@@ -33,7 +33,7 @@ std::uint64_t read_saturating(std::string_view text) {
 }
 
 std::unexpected<Error> bad(int code, std::string_view text, std::string_view why) {
-    return std::unexpected(Error{code, fmt::format("altitude '{}': {}", text, why)});
+    return std::unexpected(Error{.code = code, .message = fmt::format("altitude '{}': {}", text, why)});
 }
 
 } // namespace

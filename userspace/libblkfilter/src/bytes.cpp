@@ -25,7 +25,8 @@ std::string to_hex(std::span<const std::byte> bytes) {
 
 Result<Bytes> from_hex(std::string_view text) {
     const auto bad = [&](std::string_view why) {
-        return std::unexpected(Error{EINVAL, fmt::format("hexadecimal '{}': {}", text, why)});
+        return std::unexpected(
+            Error{.code = EINVAL, .message = fmt::format("hexadecimal '{}': {}", text, why)});
     };
     if (text.size() % 2 != 0)
         return bad("an odd number of digits");

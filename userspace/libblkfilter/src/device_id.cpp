@@ -55,18 +55,21 @@ Result<DeviceId> DeviceId::from_path(const fs::path& node) {
     if (!S_ISBLK(status.st_mode))
         return failure(ENOTBLK, node.string(), "not a block device");
 
-    const DeviceId device{major(status.st_rdev), minor(status.st_rdev), 0};
-    if (const auto diskseq = read_diskseq("/sys", device.major, device.minor))
-        return DeviceId{device.major, device.minor, *diskseq};
-    const auto diskseq = ask_diskseq(node);
-    if (!diskseq)
-        return std::unexpected(diskseq.error());
-    return DeviceId{device.major, device.minor, *diskseq};
+    DeviceId device{.major = major(status.st_rdev), .minor = minor(status.st_rdev)};
+    if (const auto known = read_diskseq("/sys", device.major, device.minor)) {
+        device.diskseq = *known;
+        return device;
+    }
+    const auto told = ask_diskseq(node);
+    if (!told)
+        return std::unexpected(told.error());
+    device.diskseq = *told;
+    return device;
 }
 
 Result<DeviceId> DeviceId::from_number(std::uint32_t major, std::uint32_t minor, const fs::path& sysfs) {
     if (const auto diskseq = read_diskseq(sysfs, major, minor))
-        return DeviceId{major, minor, *diskseq};
+        return DeviceId{.major = major, .minor = minor, .diskseq = *diskseq};
     return failure(ENODEV, fmt::format("{}:{}", major, minor), "no such block device");
 }
 

@@ -15,7 +15,7 @@ namespace blkfilter {
 
 /// An error with the message "where: what".
 inline std::unexpected<Error> failure(int code, std::string_view where, std::string_view what) {
-    return std::unexpected(Error{code, fmt::format("{}: {}", where, what)});
+    return std::unexpected(Error{.code = code, .message = fmt::format("{}: {}", where, what)});
 }
 
 /// The system's text for an errno value.

@@ -30,7 +30,7 @@ inline blkfilter_device raw_device(const DeviceId& device) {
 }
 
 inline DeviceId device_of(const blkfilter_device& raw) {
-    return {raw.major, raw.minor, raw.diskseq};
+    return {.major = raw.major, .minor = raw.minor, .diskseq = raw.diskseq};
 }
 
 /// A text field, up to its NUL.

@@ -19,11 +19,20 @@ struct TextKey {
 };
 
 std::array<TextKey, 5> text_keys(blkfilter_rule& raw) {
-    return {{{BLKFILTER_RULE_NAME, &RuleKeys::name, raw.name, "the name"},
-             {BLKFILTER_RULE_DRIVER, &RuleKeys::driver, raw.driver, "the driver"},
-             {BLKFILTER_RULE_PARTUUID, &RuleKeys::partuuid, raw.partuuid, "the PARTUUID"},
-             {BLKFILTER_RULE_PARTLABEL, &RuleKeys::partlabel, raw.partlabel, "the PARTLABEL"},
-             {BLKFILTER_RULE_WWID, &RuleKeys::wwid, raw.wwid, "the WWID"}}};
+    return {{{.flag = BLKFILTER_RULE_NAME, .value = &RuleKeys::name, .field = raw.name, .what = "the name"},
+             {.flag = BLKFILTER_RULE_DRIVER,
+              .value = &RuleKeys::driver,
+              .field = raw.driver,
+              .what = "the driver"},
+             {.flag = BLKFILTER_RULE_PARTUUID,
+              .value = &RuleKeys::partuuid,
+              .field = raw.partuuid,
+              .what = "the PARTUUID"},
+             {.flag = BLKFILTER_RULE_PARTLABEL,
+              .value = &RuleKeys::partlabel,
+              .field = raw.partlabel,
+              .what = "the PARTLABEL"},
+             {.flag = BLKFILTER_RULE_WWID, .value = &RuleKeys::wwid, .field = raw.wwid, .what = "the WWID"}}};
 }
 
 Result<void> put_keys(blkfilter_rule& raw, const RuleKeys& keys) {

@@ -7,10 +7,19 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fmt/format.h>
+#include <ranges>
 
 namespace blkfilter {
 
 static_assert(Uuid::length_bytes == BLKFILTER_ID_LENGTH);
+
+namespace {
+
+/// Where the dashes are in the usual form, and its length.
+constexpr std::array<std::size_t, 4> dashes{8, 13, 18, 23};
+constexpr std::size_t usual_length = 36;
+
+} // namespace
 
 Uuid Uuid::random() {
     Array bytes;
@@ -22,8 +31,8 @@ Uuid Uuid::random() {
 
 Result<Uuid> Uuid::parse(std::string_view text) {
     std::string digits{text};
-    if (digits.size() == 36) {
-        for (std::size_t dash : {23, 18, 13, 8}) {
+    if (digits.size() == usual_length) {
+        for (auto dash : std::views::reverse(dashes)) {
             if (digits[dash] == '-')
                 digits.erase(dash, 1);
         }
@@ -31,9 +40,10 @@ Result<Uuid> Uuid::parse(std::string_view text) {
     const auto bytes = from_hex(digits);
     if (!bytes || bytes->size() != length_bytes)
         return std::unexpected(
-            Error{EINVAL, fmt::format("id '{}': not 32 hexadecimal digits, bare or grouped "
-                                      "8-4-4-4-12 with dashes",
-                                      text)});
+            Error{.code = EINVAL,
+                  .message = fmt::format("id '{}': not 32 hexadecimal digits, bare or grouped "
+                                         "8-4-4-4-12 with dashes",
+                                         text)});
     Array array;
     std::ranges::copy(*bytes, array.begin());
     return Uuid{array};
@@ -41,7 +51,7 @@ Result<Uuid> Uuid::parse(std::string_view text) {
 
 std::string Uuid::to_string() const {
     auto text = to_hex(bytes_);
-    for (std::size_t dash : {20, 16, 12, 8})
+    for (auto dash : dashes)
         text.insert(dash, 1, '-');
     return text;
 }
