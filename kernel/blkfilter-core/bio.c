@@ -414,10 +414,10 @@ bf_path_of(struct bf_version *version, struct bio *bio, u32 *sectors)
 /* The device is larger or smaller than the filters know: tell them. */
 static __always_inline void bf_check_size(const struct blkfilter_path *path)
 {
-	if (path->part && unlikely(bf_dev_resized(path->part)))
-		bf_dev_check_size(path->part);
-	if (path->disk_dev && unlikely(bf_dev_resized(path->disk_dev)))
-		bf_dev_check_size(path->disk_dev);
+	if (path->part && unlikely(bf_dev_altered(path->part)))
+		bf_dev_check(path->part);
+	if (path->disk_dev && unlikely(bf_dev_altered(path->disk_dev)))
+		bf_dev_check(path->disk_dev);
 }
 
 /* Splits off the first @sectors, which go another way than the rest. */

@@ -171,7 +171,7 @@ struct bf_stack {
  * struct bf_dev - a block device of the system, filtered or not (node.c)
  * @ref:        references.
  * @devt:       its number.
- * @diskseq:    of its disk.
+ * @diskseq:    of its disk, as the filters know it.
  * @name:       kernel name.
  * @gd:         its disk; valid while @bdev is set.
  * @bdev:       its block device with a reference on the device, or NULL once it
@@ -186,8 +186,9 @@ struct bf_stack {
  *              device is in @disk->devs.
  * @link:       in bf_disk.devs.
  * @resize:     tells the filters of another size.
- * @held:       the block device that a reference is held on; the same as @bdev
- *              while that is set.
+ * @held:       the block device that a reference is held on while there are
+ *              @holders; the same as @bdev while that is set.
+ * @holders:    the system's own table, and each instance.
  * @busy:       users that bf_disk_ensure()d it; under bf_lock.
  * @lost:       looks whether a rescan brought the partition back.
  * @settling:   see settle.c.
@@ -203,6 +204,7 @@ struct bf_dev {
 	struct gendisk *gd;
 	struct block_device *bdev;
 	struct block_device *held;
+	refcount_t holders;
 	int partno;
 	sector_t start;
 	sector_t sectors;
@@ -226,7 +228,8 @@ struct bf_dev {
  * @hash:     in the table by @gd (disk.c).
  * @ref:      held by its versions, by its devices and by users of the pointer.
  * @rcu:      for freeing.
- * @gd:       the disk, with a reference on its device.
+ * @gd:       the disk, with a reference on its device and on its driver's module
+ *            (whose code the last reference on the device runs).
  * @mq:       blk-mq: freezing the queue waits for what passed at top level.
  * @zoned:    parked writes keep their order.
  * @id:       names disk and epoch in the bios that have passed; even.
@@ -434,7 +437,7 @@ void bf_point_tell(struct bf_disk *disk, struct bf_dev *only,
 
 /* File systems frozen for the length of a first attach. */
 struct bf_frozen {
-	struct bf_dev **dev;
+	struct block_device **bdev;	/* pinned */
 	u32 n;
 	bool settled;
 };
@@ -452,17 +455,27 @@ struct bf_dev *bf_dev_find(dev_t devt, u64 diskseq);
 struct bf_dev *bf_dev_of(struct block_device *bdev);
 void bf_dev_get(struct bf_dev *dev);
 void bf_dev_put(struct bf_dev *dev);
-void bf_dev_check_size(struct bf_dev *dev);
+struct block_device *bf_dev_pin(struct bf_dev *dev);
+void bf_dev_unpin(struct block_device *bdev);
+void bf_dev_hold(struct bf_dev *dev);
+void bf_dev_unhold(struct bf_dev *dev);
+void bf_dev_check(struct bf_dev *dev);
+void bf_dev_refresh(struct bf_dev *dev);
 struct bf_dev *bf_dev_private(struct block_device *bdev);
 int bf_devs_of_disk(struct gendisk *gd, struct bf_dev ***list, u32 *n);
 u32 bf_instances_of(const struct blkfilter_operations *ops);
 u32 bf_devs_fill(struct blkfilter_device_info *info, u32 room);
 
-static inline bool bf_dev_resized(const struct bf_dev *dev)
+/*
+ * Has the device another size than the filters know, or another medium (a loop
+ * device with another file keeps its gendisk and gets a new diskseq)?
+ */
+static inline bool bf_dev_altered(const struct bf_dev *dev)
 {
 	struct block_device *bdev = READ_ONCE(dev->bdev);
 
-	return bdev && bdev_nr_sectors(bdev) != READ_ONCE(dev->sectors);
+	return bdev && (bdev_nr_sectors(bdev) != READ_ONCE(dev->sectors) ||
+			bdev->bd_disk->diskseq != READ_ONCE(dev->diskseq));
 }
 
 /* --- rule.c --- */

@@ -8,6 +8,7 @@
  * system while the hook is there, so a look-up is one bucket.
  */
 #include <linux/hash.h>
+#include <linux/module.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
 #include "core.h"
@@ -103,13 +104,16 @@ static void bf_disk_free(struct rcu_head *rcu)
 static void bf_disk_release(struct kref *ref)
 {
 	struct bf_disk *disk = container_of(ref, struct bf_disk, ref);
+	struct module *driver;
 
 	WARN_ON(disk->extra || !bio_list_empty(&disk->parked) ||
 		!bio_list_empty(&disk->deferred));
 	destroy_workqueue(disk->wq);
 	bioset_exit(&disk->splits);
 	mempool_exit(&disk->records);
+	driver = disk->gd->fops->owner;
 	put_device(disk_to_dev(disk->gd));
+	module_put(driver);
 	call_rcu(&disk->rcu, bf_disk_free);
 }
 
@@ -128,10 +132,12 @@ static struct bf_disk *bf_disk_alloc(struct bf_dev *dev)
 
 	if (!disk)
 		return NULL;
+	if (!try_module_get(dev->gd->fops->owner))
+		goto err_free;
 	disk->wq = alloc_workqueue("blkfilter/%s", WQ_MEM_RECLAIM, 1,
 				   dev->name);
 	if (!disk->wq)
-		goto err_free;
+		goto err_module;
 	if (bf_records_init(disk))
 		goto err_wq;
 	kref_init(&disk->ref);
@@ -151,6 +157,8 @@ static struct bf_disk *bf_disk_alloc(struct bf_dev *dev)
 
 err_wq:
 	destroy_workqueue(disk->wq);
+err_module:
+	module_put(dev->gd->fops->owner);
 err_free:
 	kfree(disk);
 	return NULL;
@@ -225,6 +233,7 @@ struct bf_disk *bf_disk_ensure(struct bf_dev *dev)
 	bf_dev_get(dev);
 	dev->disk = disk;
 	list_add_tail(&dev->link, &disk->devs);
+	bf_dev_refresh(dev);
 out:
 	if (!disk)
 		disk = ERR_PTR(-ENODEV);

@@ -15,6 +15,7 @@
  * addition and is refused while a partition is open.
  */
 #include <linux/delay.h>
+#include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 #include "core.h"
@@ -32,15 +33,59 @@ void bf_dev_get(struct bf_dev *dev)
 
 static void bf_dev_release(struct kref *ref)
 {
-	struct bf_dev *dev = container_of(ref, struct bf_dev, ref);
-
-	put_device(&dev->held->bd_device);
-	kfree(dev);
+	kfree(container_of(ref, struct bf_dev, ref));
 }
 
 void bf_dev_put(struct bf_dev *dev)
 {
 	kref_put(&dev->ref, bf_dev_release);
+}
+
+/*
+ * The block device itself.  The last reference on its struct device runs code of
+ * its driver (disk_release() looks for fops->free_disk), so a reference alone is
+ * good only until the device is removed.  Whoever needs it longer makes sure of
+ * the driver's module as well: a filtered disk does (disk.c), and bf_dev_pin().
+ */
+
+/* An instance holds the block device; its disk holds the driver. */
+void bf_dev_hold(struct bf_dev *dev)
+{
+	refcount_inc(&dev->holders);
+}
+
+void bf_dev_unhold(struct bf_dev *dev)
+{
+	if (refcount_dec_and_test(&dev->holders))
+		put_device(&dev->held->bd_device);
+}
+
+/**
+ * bf_dev_pin() - keep a block device for a while
+ * @dev: the device.
+ *
+ * Return: the block device, for bf_dev_unpin(); NULL when it is gone.
+ */
+struct block_device *bf_dev_pin(struct bf_dev *dev)
+{
+	struct block_device *bdev;
+
+	mutex_lock(&bf_lock);
+	bdev = dev->bdev;
+	if (bdev && try_module_get(dev->gd->fops->owner))
+		get_device(&bdev->bd_device);
+	else
+		bdev = NULL;
+	mutex_unlock(&bf_lock);
+	return bdev;
+}
+
+void bf_dev_unpin(struct block_device *bdev)
+{
+	struct module *driver = bdev->bd_disk->fops->owner;
+
+	put_device(&bdev->bd_device);
+	module_put(driver);
 }
 
 /* Any device by its number; diskseq 0: whatever it is.  Referenced, or NULL. */
@@ -50,7 +95,7 @@ struct bf_dev *bf_dev_find(dev_t devt, u64 diskseq)
 
 	mutex_lock(&bf_lock);
 	dev = xa_load(&bf_nodes, devt);
-	if (dev && diskseq && dev->diskseq != diskseq)
+	if (dev && diskseq && dev->gd->diskseq != diskseq)
 		dev = NULL;
 	if (dev)
 		bf_dev_get(dev);
@@ -84,7 +129,7 @@ u32 bf_devs_fill(struct blkfilter_device_info *info, u32 room)
 		if (n < room) {
 			info[n].device.major = MAJOR(dev->devt);
 			info[n].device.minor = MINOR(dev->devt);
-			info[n].device.diskseq = dev->diskseq;
+			info[n].device.diskseq = dev->gd->diskseq;
 			strscpy(info[n].name, dev->name, sizeof(info[n].name));
 			info[n].generation = dev->generation;
 			info[n].sectors = bdev_nr_sectors(dev->bdev);
@@ -176,7 +221,7 @@ static void bf_resize_paths(struct bf_dev *dev)
 }
 
 static void bf_resize_tell(struct bf_disk *disk, struct bf_dev *dev,
-			   sector_t sectors)
+			   sector_t sectors, bool exchanged)
 {
 	struct bf_version *version = bf_version_get(disk);
 	struct blkfilter_instance *inst;
@@ -185,40 +230,54 @@ static void bf_resize_tell(struct bf_disk *disk, struct bf_dev *dev,
 
 	if (!version)
 		return;
-	bf_for_each_instance(version, path, i, k, inst)
-		if (inst->dev == dev && inst->ops->resized)
+	bf_for_each_instance(version, path, i, k, inst) {
+		if (inst->dev != dev)
+			continue;
+		if (exchanged && inst->ops->unseen)
+			inst->ops->unseen(inst->flt);
+		if (inst->ops->resized)
 			inst->ops->resized(inst->flt, sectors);
+	}
 	bf_version_put(version);
+}
+
+/* Size and medium as they are now; under bf_lock, with dev->bdev set. */
+void bf_dev_refresh(struct bf_dev *dev)
+{
+	WRITE_ONCE(dev->sectors, bdev_nr_sectors(dev->bdev));
+	WRITE_ONCE(dev->diskseq, dev->gd->diskseq);
+	bf_resize_paths(dev);
 }
 
 static void bf_resize_work(struct work_struct *work)
 {
 	struct bf_dev *dev = container_of(work, struct bf_dev, resize);
 	struct bf_disk *disk = NULL;
+	bool exchanged = false;
 	sector_t sectors = 0;
 
 	mutex_lock(&bf_lock);
-	if (dev->bdev && bf_dev_resized(dev)) {
-		sectors = bdev_nr_sectors(dev->bdev);
-		WRITE_ONCE(dev->sectors, sectors);
-		bf_resize_paths(dev);
+	if (dev->bdev && bf_dev_altered(dev)) {
+		exchanged = dev->diskseq != dev->gd->diskseq;
+		bf_dev_refresh(dev);
+		sectors = dev->sectors;
 		disk = dev->disk;
 	}
 	if (disk)
 		bf_disk_get(disk);
 	mutex_unlock(&bf_lock);
 	if (disk) {
-		bf_resize_tell(disk, dev, sectors);
+		bf_resize_tell(disk, dev, sectors, exchanged);
 		bf_event(BLKFILTER_EVENT_RESIZED, dev, "", sectors, 0, NULL, 0);
 		bf_disk_put(disk);
 	}
 	bf_dev_put(dev);
 }
 
-/* Tells the filters, from a worker, when the size is another.  Any context. */
-void bf_dev_check_size(struct bf_dev *dev)
+/* Tells the filters, from a worker, when size or medium is another. */
+void bf_dev_check(struct bf_dev *dev)
 {
-	if (!bf_dev_resized(dev))
+	if (!bf_dev_altered(dev))
 		return;
 	bf_dev_get(dev);
 	if (!queue_work(bf_wq, &dev->resize))
@@ -237,6 +296,7 @@ static struct bf_dev *bf_dev_new(struct block_device *bdev)
 	if (!dev)
 		return NULL;
 	kref_init(&dev->ref);
+	refcount_set(&dev->holders, 1);
 	get_device(device);
 	dev->held = bdev;
 	dev->bdev = bdev;
@@ -290,10 +350,11 @@ static void bf_dev_rebind(struct bf_dev *dev, struct bf_dev *new)
 {
 	u32 i;
 
-	/* The old block device is put with @new's own life. */
+	/* @new takes over the old block device, to be put with its one holder. */
 	swap(dev->held, new->held);
 	dev->bdev = dev->held;
 	new->bdev = NULL;
+	bf_dev_hold(dev);	/* the table's, dropped when it went away */
 	dev->devt = new->devt;
 	for (i = 0; i < dev->stack.n; i++)
 		dev->stack.inst[i]->flt->bdev = dev->bdev;
@@ -319,18 +380,18 @@ static int bf_node_add(struct device *device)
 	}
 	known = xa_err(xa_store(&bf_nodes, device->devt, dev, GFP_KERNEL)) == 0;
 	mutex_unlock(&bf_lock);
-	if (!known) {
-		bf_dev_put(dev);
-		if (old)
-			bf_dev_put(old);
-		return -ENOMEM;
+	if (!known || old) {
+		struct bf_dev *useless = old ?: dev;
+
+		bf_dev_unhold(useless);
+		bf_dev_put(useless);
 	}
+	if (!known)
+		return -ENOMEM;
 	if (device_create_file(device, &dev_attr_filter))
 		pr_warn("%s: no attribute 'filter'\n", dev->name);
 	bf_event(BLKFILTER_EVENT_DEVICE_ADDED, dev, dev->name, 0, 0, NULL, 0);
-	if (old)
-		bf_dev_put(old);	/* the empty shell that was exchanged */
-	else
+	if (!old)
 		bf_rules_apply(dev);
 	return 0;
 }
@@ -482,6 +543,7 @@ static void bf_node_del(struct device *device)
 	if (!bf_leaving)
 		bf_event(BLKFILTER_EVENT_DEVICE_REMOVED, dev, dev->name, 0, 0,
 			 NULL, 0);
+	bf_dev_unhold(dev);
 	bf_dev_put(dev);
 }
 

@@ -96,7 +96,7 @@ static void bf_point_tell_all(struct bf_dev **dev, u32 n,
 
 	for (i = 0; i < n; i++) {
 		if (phase == BLKFILTER_POINT_PREPARE) {
-			bf_dev_check_size(dev[i]);
+			bf_dev_check(dev[i]);
 			flush_work(&dev[i]->resize);
 		}
 		disk = READ_ONCE(dev[i]->disk);
@@ -181,29 +181,49 @@ static int bf_point_frozen(struct blkfilter_point *point,
 	return ret;
 }
 
+/* Freezes the file systems of @n devices; returns how many it did. */
+static u32 bf_point_freeze(struct bf_dev **dev, u32 n,
+			   struct block_device **frozen, int *ret)
+{
+	bool found;
+	u32 i;
+
+	for (i = 0; i < n; i++) {
+		frozen[i] = bf_dev_pin(dev[i]);
+		*ret = frozen[i] ? bf_bdev_freeze(frozen[i], &found) : -ENODEV;
+		if (!*ret)
+			continue;
+		if (frozen[i])
+			bf_dev_unpin(frozen[i]);
+		break;
+	}
+	return i;
+}
+
 /* Freezes, takes the point, thaws. */
 static int bf_point_run(struct blkfilter_point *point, struct bf_gates *gates,
 			struct bf_dev **freeze, struct bf_dev **close)
 {
+	u32 n = point->freeze_count, i;
+	struct block_device **frozen = kcalloc(n ?: 1, sizeof(*frozen),
+					       GFP_KERNEL);
 	ktime_t since = ktime_get();
-	bool found;
 	int ret = 0;
-	u32 i;
 
-	for (i = 0; i < point->freeze_count && !ret; i++) {
-		ret = freeze[i]->bdev ?
-			bf_bdev_freeze(freeze[i]->bdev, &found) : -ENODEV;
-		if (ret)
-			point->failed = i | BLKFILTER_FAILED_FREEZE;
-	}
+	if (!frozen)
+		return -ENOMEM;
+	i = bf_point_freeze(freeze, n, frozen, &ret);
 	if (!ret)
 		ret = bf_point_frozen(point, gates, close);
 	else
-		i--;	/* the last one was not frozen */
-	while (i--)
-		bf_bdev_thaw(freeze[i]->bdev);
-	point->frozen_ns = point->freeze_count ?
-		ktime_to_ns(ktime_sub(ktime_get(), since)) : 0;
+		point->failed = i | BLKFILTER_FAILED_FREEZE;
+	while (i--) {
+		bf_bdev_thaw(frozen[i]);
+		bf_dev_unpin(frozen[i]);
+	}
+	kfree(frozen);
+	if (n)
+		point->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(), since));
 	return ret;
 }
 

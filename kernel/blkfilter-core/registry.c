@@ -199,6 +199,7 @@ bf_instance_new(struct bf_dev *dev, struct blkfilter_operations *ops,
 		return ERR_PTR(tag);
 	}
 	bf_dev_get(dev);
+	bf_dev_hold(dev);
 	inst->dev = dev;
 	inst->ops = ops;
 	inst->altitude = altitude;
@@ -250,6 +251,7 @@ void bf_instance_destroy(struct blkfilter_instance *inst)
 	ida_free(&bf_tags, inst->tag);
 	free_percpu(inst->stats);
 	kfree(inst->options);
+	bf_dev_unhold(inst->dev);
 	bf_dev_put(inst->dev);
 	kfree(inst);
 	module_put(owner);

@@ -48,7 +48,7 @@ static void bf_test_disk_submit(struct bio *bio)
 }
 
 static const struct block_device_operations bf_test_fops = {
-	.owner = THIS_MODULE,
+	/* No .owner: the disk is no reason for this module to stay. */
 	.submit_bio = bf_test_disk_submit,
 };
 
@@ -170,6 +170,7 @@ void bf_selftest_exit(void)
 		return;
 	if (bf_test_dev) {
 		bf_test_filter_remove();
+		bf_dev_unhold(bf_test_dev);
 		bf_dev_put(bf_test_dev);
 	}
 	flush_workqueue(bf_wq);

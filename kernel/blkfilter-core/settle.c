@@ -66,29 +66,44 @@ bool bf_settle_counting(struct bf_dev *dev)
 }
 
 /* How many have a device open, not counting what the partitions do to it. */
-static u32 bf_openers(const struct bf_dev *dev)
+static u32 bf_openers(struct block_device *bdev)
 {
-	u32 openers = atomic_read(&dev->bdev->bd_openers);
+	u32 openers = atomic_read(&bdev->bd_openers);
 
-	return dev->partno ? openers : openers - dev->gd->open_partitions;
+	return bdev_is_partition(bdev) ?
+		openers : openers - bdev->bd_disk->open_partitions;
 }
 
 /* Freezes what is mounted from one device; true: no write is on its way. */
 static bool bf_settle_one(struct bf_dev *dev, u32 own, struct bf_frozen *frozen)
 {
-	bool found;
+	struct block_device *bdev = bf_dev_pin(dev);
+	bool found = false, settled;
 
-	if (bf_openers(dev) <= own)
-		return true;
-	if (bf_bdev_freeze(dev->bdev, &found))
+	if (!bdev)
 		return false;
-	if (!found) {
-		bf_bdev_thaw(dev->bdev);
-		return false;
+	settled = bf_openers(bdev) <= own;
+	if (!settled && !bf_bdev_freeze(bdev, &found)) {
+		settled = found && bf_openers(bdev) <= own + 1;
+		if (found)
+			frozen->bdev[frozen->n++] = bdev;
+		else
+			bf_bdev_thaw(bdev);
 	}
-	bf_dev_get(dev);
-	frozen->dev[frozen->n++] = dev;
-	return bf_openers(dev) <= own + 1;
+	if (!found)
+		bf_dev_unpin(bdev);
+	return settled;
+}
+
+/* Does somebody have the whole disk open who may write into a partition? */
+static bool bf_settle_disk_open(struct bf_dev *dev)
+{
+	struct block_device *bdev = bf_dev_pin(dev);
+	bool open = bdev && bf_openers(bdev);
+
+	if (bdev)
+		bf_dev_unpin(bdev);
+	return open;
 }
 
 /**
@@ -103,37 +118,39 @@ static bool bf_settle_one(struct bf_dev *dev, u32 own, struct bf_frozen *frozen)
  */
 int bf_settle_freeze(struct bf_dev *dev, u32 openers, struct bf_frozen *frozen)
 {
-	struct bf_dev **dev_list;
+	struct bf_dev **list;
 	u32 n = 0, i;
 	int ret;
 
-	ret = bf_devs_of_disk(dev->gd, &dev_list, &n);
+	ret = bf_devs_of_disk(dev->gd, &list, &n);
 	if (ret)
 		return ret;
-	frozen->dev = kcalloc(n, sizeof(*frozen->dev), GFP_KERNEL);
-	frozen->settled = frozen->dev;
-	for (i = 0; i < n && frozen->dev; i++) {
-		struct bf_dev *other = dev_list[i];
+	frozen->bdev = kcalloc(n ?: 1, sizeof(*frozen->bdev), GFP_KERNEL);
+	frozen->settled = frozen->bdev;
+	for (i = 0; i < n && frozen->bdev; i++) {
+		struct bf_dev *other = list[i];
 
 		if (other == dev || (!dev->partno && other->partno))
 			frozen->settled &= bf_settle_one(other,
 					other == dev ? openers : 0, frozen);
-		else if (!other->partno && bf_openers(other))
-			frozen->settled = false;	/* may write into us */
+		else if (!other->partno && bf_settle_disk_open(other))
+			frozen->settled = false;
 	}
 	for (i = 0; i < n; i++)
-		bf_dev_put(dev_list[i]);
-	kfree(dev_list);
-	return frozen->dev ? 0 : -ENOMEM;
+		bf_dev_put(list[i]);
+	kfree(list);
+	return frozen->bdev ? 0 : -ENOMEM;
 }
 
 void bf_settle_thaw(struct bf_frozen *frozen)
 {
-	while (frozen->n--) {
-		bf_bdev_thaw(frozen->dev[frozen->n]->bdev);
-		bf_dev_put(frozen->dev[frozen->n]);
+	while (frozen->n) {
+		struct block_device *bdev = frozen->bdev[--frozen->n];
+
+		bf_bdev_thaw(bdev);
+		bf_dev_unpin(bdev);
 	}
-	kfree(frozen->dev);
+	kfree(frozen->bdev);
 }
 
 static bool bf_idle(struct block_device *bdev)

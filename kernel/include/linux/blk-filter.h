@@ -136,8 +136,8 @@ enum blkfilter_phase {
  * @settled:  Writes from before the device's first filter cannot exist any
  *	more: a tracker's history begins here.  Called once after activate(), by
  *	the transaction or from a worker.  Must not sleep for I/O.
- * @unseen:   Bios may have passed unseen: what was tracked is not complete any
- *	more.  Must not sleep for I/O.
+ * @unseen:   Bios may have passed unseen, or the medium was exchanged: what was
+ *	tracked is not complete any more.  Must not sleep for I/O.
  * @resized:  The device has @sectors now.  May sleep.  Bios beyond the old end
  *	may have been shown before.
  * @changed:  Another filter changed a range of this device on its own account;

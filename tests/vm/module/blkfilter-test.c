@@ -16,6 +16,7 @@
  *   veto            refuse to be detached when asked
  *
  * /sys/kernel/debug/blkfilter-test/DEVICE.FILTER shows what was seen;
+ * .../traced what the kernel's tracepoint block_bio_queue has counted;
  * .../twice sends one struct bio to a device two times.
  */
 #include <linux/bio.h>
@@ -69,6 +70,82 @@ static DEFINE_SPINLOCK(tests_lock);
 static struct dentry *directory;
 static struct workqueue_struct *workers;
 static struct bio_set clones;
+
+/* --- what the kernel's own tracepoint counts: the oracle for statistics --- */
+
+#define TRACED 64
+
+static struct traced {
+	dev_t devt;
+	atomic64_t bios[BLKFILTER_GROUPS], sectors[BLKFILTER_GROUPS];
+} traced[TRACED];
+static DEFINE_SPINLOCK(traced_lock);
+
+static enum blkfilter_group group_of(struct bio *bio)
+{
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+		return BLKFILTER_GROUP_READ;
+	case REQ_OP_WRITE:
+		return bio_sectors(bio) ? BLKFILTER_GROUP_WRITE :
+					  BLKFILTER_GROUP_FLUSH;
+	case REQ_OP_DISCARD:
+		return BLKFILTER_GROUP_DISCARD;
+	case REQ_OP_WRITE_ZEROES:
+		return BLKFILTER_GROUP_ZEROES;
+	default:
+		return BLKFILTER_GROUP_OTHER;
+	}
+}
+
+static struct traced *traced_find(dev_t devt)
+{
+	struct traced *found = NULL;
+	unsigned long flags;
+	int i;
+
+	spin_lock_irqsave(&traced_lock, flags);
+	for (i = 0; i < TRACED && !found; i++) {
+		if (!traced[i].devt)
+			traced[i].devt = devt;
+		if (traced[i].devt == devt)
+			found = &traced[i];
+	}
+	spin_unlock_irqrestore(&traced_lock, flags);
+	return found;
+}
+
+static void trace_count(struct bio *bio)
+{
+	struct traced *entry = traced_find(bio->bi_bdev->bd_dev);
+	enum blkfilter_group group = group_of(bio);
+
+	if (!entry)
+		return;
+	atomic64_inc(&entry->bios[group]);
+	atomic64_add(bio_sectors(bio), &entry->sectors[group]);
+}
+
+/* DEVICE BIOS... SECTORS..., each in the order of enum blkfilter_group */
+static int traced_show(struct seq_file *file, void *data)
+{
+	int i, group;
+
+	for (i = 0; i < TRACED && traced[i].devt; i++) {
+		seq_printf(file, "%u:%u", MAJOR(traced[i].devt),
+			   MINOR(traced[i].devt));
+		for (group = 0; group < BLKFILTER_GROUPS; group++)
+			seq_printf(file, " %lld",
+				   atomic64_read(&traced[i].bios[group]));
+		for (group = 0; group < BLKFILTER_GROUPS; group++)
+			seq_printf(file, " %lld",
+				   atomic64_read(&traced[i].sectors[group]));
+		seq_puts(file, "\n");
+	}
+	return 0;
+}
+
+DEFINE_SHOW_ATTRIBUTE(traced);
 
 /* --- order: each filter of a device in turn --- */
 
@@ -290,6 +367,7 @@ static void on_complete(void *data, struct request *rq, blk_status_t status,
 
 static void on_queue(void *data, struct bio *bio)
 {
+	trace_count(bio);
 	if (bdev_get_queue(bio->bi_bdev) == READ_ONCE(watched) &&
 	    op_is_write(bio_op(bio)))
 		atomic_inc(&moved);
@@ -619,7 +697,7 @@ static ssize_t twice_write(struct file *file, const char __user *buf,
 	iter = bio->bi_iter;
 	for (i = 0; i < 2; i++) {
 		bio->bi_iter = iter;
-		bio_clear_flag(bio, BIO_REMAPPED);
+		bio_set_dev(bio, bdev);
 		submit_bio_wait(bio);
 	}
 	bio_put(bio);
@@ -648,6 +726,7 @@ static int __init test_init(void)
 	workers = alloc_workqueue("blkfilter-test", WQ_MEM_RECLAIM, 0);
 	directory = debugfs_create_dir("blkfilter-test", NULL);
 	debugfs_create_file("twice", 0200, directory, NULL, &twice_fops);
+	debugfs_create_file("traced", 0444, directory, NULL, &traced_fops);
 	for_each_kernel_tracepoint(find_tracepoint, NULL);
 	tracepoint_probe_register(trace_issue, on_issue, NULL);
 	tracepoint_probe_register(trace_complete, on_complete, NULL);

@@ -1,0 +1,214 @@
+# shellcheck shell=bash
+# What tests of the kernel modules share; sourced after tests/lab/guest/lib.sh.
+
+SEEN=/sys/kernel/debug/blkfilter-test
+HOOKED=/sys/kernel/tracing/enabled_functions
+: "${SEED:=1}"
+RANDOM=$((SEED % 32768))
+
+# load_filters: the core and the tests' filter. At the end everything is detached, the hook must go, and both must unload.
+load_filters() {
+    load blkfilter "$@"
+    load blkfilter-test
+    on_exit detach_all
+}
+
+tool() {
+    blkfilter-tool "$@"
+}
+
+# detach_all: no filter anywhere, no gate closed, the bio hook off.
+detach_all() {
+    local device rule
+    for rule in $(tool rule list --json | python3 -c 'import json,sys
+for rule in json.load(sys.stdin)["rules"]: print(rule["id"])'); do
+        tool rule remove "$rule"
+    done
+    for device in $(tool devices --json | python3 -c 'import json,sys
+for device in json.load(sys.stdin)["devices"]: print(device["name"])'); do
+        tool stack "$device" set --empty > /dev/null
+    done
+    wait_until 15 hook_is_off
+}
+
+hook_is_off() {
+    ! grep -q '^submit_bio_noacct_nocheck' "$HOOKED"
+}
+
+# wait_until SECONDS COMMAND...: until the command succeeds.
+wait_until() {
+    local tries=$(($1 * 10))
+    shift
+    until "$@"; do
+        [ $((tries--)) -gt 0 ] || fail "waited in vain: $*"
+        sleep 0.1
+    done
+}
+
+# seen DEVICE FILTER FIELD: what a test filter has counted.
+seen() {
+    awk -v field="$3" '$1 == field { print $2 }' "$SEEN/$1.$2"
+}
+
+# expect VALUE ACTUAL WHAT
+expect() {
+    [ "$1" = "$2" ] || fail "$3: expected $1, got $2"
+}
+
+# of_filter DEVICE FILTER EXPRESSION: a Python expression over one entry of the tool's JSON, as f; s is its statistics.
+of_filter() {
+    tool stack "$1" --json | python3 -c '
+import json, sys
+for f in json.load(sys.stdin)["filters"]:
+    if f["name"] == sys.argv[1]:
+        s = f["statistics"]
+        print(eval(sys.argv[2]))' "$2" "$3"
+}
+
+# statistics DEVICE FILTER: bios and sectors by group, as the traced file has them.
+statistics() {
+    of_filter "$1" "$2" '" ".join(str(s[g][n]) for n in ("bios", "sectors")
+        for g in ("read", "write", "discard", "zeroes", "flush", "other"))'
+}
+
+# order DEVICE: its filters from high to low.
+order() {
+    tool stack "$1" --json | python3 -c 'import json, sys
+print(*[f["name"] for f in json.load(sys.stdin)["filters"]])'
+}
+
+# traced DEVICE...: the kernel's own count, summed over the devices (a partition's bios pass its disk's filters).
+traced() {
+    local device numbers=()
+    for device in "$@"; do
+        numbers+=("$(cat "/sys/class/block/$device/dev")")
+    done
+    awk -v wanted="${numbers[*]}" 'BEGIN { n = split(wanted, w, " "); for (i = 1; i <= n; i++) want[w[i]] = 1
+            for (i = 2; i <= 13; i++) sum[i] = 0 }
+        $1 in want { for (i = 2; i <= NF; i++) sum[i] += $i }
+        END { for (i = 2; i <= 13; i++) printf "%d%s", sum[i], i < 13 ? " " : "\n" }' "$SEEN/traced"
+}
+
+# subtract "A B..." "a b...": field by field.
+subtract() {
+    local -a left right
+    read -ra left <<< "$1"
+    read -ra right <<< "$2"
+    local i out=()
+    for i in "${!left[@]}"; do
+        out+=($((left[i] - right[i])))
+    done
+    echo "${out[*]}"
+}
+
+# watch DEVICE [PARTITION...]: from here on ...
+declare -A WATCHED_BEFORE WATCHED_WITH
+watch() {
+    WATCHED_WITH[$1]=$*
+    # shellcheck disable=SC2086
+    WATCHED_BEFORE[$1]=$(traced ${WATCHED_WITH[$1]})
+}
+
+# ... saw_all DEVICE FILTER...: each filter has seen exactly what the kernel's tracepoint counted, in order.
+# The filters must have been attached when watch was called, with nothing shown to them yet.
+saw_all() {
+    local device=$1 filter now
+    shift
+    # shellcheck disable=SC2086
+    now=$(subtract "$(traced ${WATCHED_WITH[$device]})" "${WATCHED_BEFORE[$device]}")
+    for filter in "$@"; do
+        expect "$now" "$(statistics "$device" "$filter")" "$device $filter: bios and sectors"
+        expect 0 "$(seen "$device" "$filter" wrong_order)" "$device $filter: out of order"
+    done
+    echo "$device: $now (reads writes discards zeroes flushes other, then their sectors)"
+}
+
+# null_disk NAME [ATTRIBUTE=VALUE...]: a null_blk disk by that name, through configfs.
+null_disk() {
+    local name=$1 folder=/sys/kernel/config/nullb/$1 setting
+    shift
+    [ -d /sys/module/null_blk ] || { modprobe null_blk nr_devices=0; on_exit rmmod null_blk; }
+    mkdir "$folder"
+    on_exit remove_null_disk "$name"
+    for setting in size=256 memory_backed=1 "$@"; do
+        echo "${setting#*=}" > "$folder/${setting%%=*}"
+    done
+    echo 1 > "$folder/power"
+    # Where the kernel is older the disk has a number of its own.
+    NULL_DISK=$(null_disk_name "$name")
+}
+
+null_disk_name() {
+    if [ -e "/sys/block/$1" ]; then
+        echo "$1"
+    else
+        echo "nullb$(cat "/sys/kernel/config/nullb/$1/index")"
+    fi
+}
+
+remove_null_disk() {
+    local folder=/sys/kernel/config/nullb/$1
+    [ -d "$folder" ] || return 0
+    echo 0 > "$folder/power"
+    rmdir "$folder"
+}
+
+# partition DISK SIZE_MIB...: makes partitions, waits for their nodes.
+partition() {
+    local disk=$1 size i=0
+    shift
+    { echo 'label: gpt'; for size in "$@"; do echo "size=${size}MiB"; done; } |
+        sfdisk --quiet --no-reread "/dev/$disk" > /dev/null
+    blockdev --rereadpt "/dev/$disk" || true
+    for size in "$@"; do
+        i=$((i + 1))
+        wait_until 10 test -b "$(node_of "$disk" $i)"
+    done
+}
+
+# node_of DISK NUMBER: a partition's node.
+node_of() {
+    case $1 in
+    *[0-9]) echo "/dev/$1p$2" ;;
+    *) echo "/dev/$1$2" ;;
+    esac
+}
+
+# dm_disk NAME: the kernel name of a mapped device, such as dm-0.
+dm_disk() {
+    dmsetup info -c --noheadings -o blkdevname "$1"
+}
+
+remove_dm() { # NAME, if it is there
+    ! dmsetup info "$1" > /dev/null 2>&1 || dmsetup remove --retry "$1"
+}
+
+# make_md LEVEL LEG...: md77 on them.
+make_md() {
+    local level=$1 chunk=()
+    shift
+    [ "$level" != 0 ] || chunk=(--chunk=64)
+    mdadm --create /dev/md77 --level="$level" --metadata=1.0 --run --assume-clean "${chunk[@]}" \
+        --raid-devices=$# "${@/#//dev/}" < <(yes) 2> /dev/null
+    wait_until 10 test -b /dev/md77
+    on_exit remove_md "$@"
+}
+
+remove_md() { # LEG..., if it is there
+    [ -e /sys/block/md77 ] || return 0
+    mdadm --stop /dev/md77 2> /dev/null
+    mdadm --zero-superblock "${@/#//dev/}"
+}
+
+# attach DEVICE ENTRY...: the device has these filters, freshly attached.
+attach() {
+    local device=$1
+    shift
+    detach "$device"
+    tool stack "$device" set "$@" > /dev/null
+}
+
+# detach DEVICE: it has no filter.
+detach() {
+    tool stack "$1" set --empty > /dev/null
+}
