@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// @file
-/// Texts of errors.  Not installed.
+/// Texts of errors.  Neither installed nor exported.
 #pragma once
 
 #include <blkfilter/error.hpp>
@@ -10,6 +10,8 @@
 #include <fmt/format.h>
 #include <string>
 #include <string_view>
+
+#pragma GCC visibility push(hidden)
 
 namespace blkfilter {
 
@@ -33,3 +35,5 @@ std::unexpected<Error> command_failed(int code, std::string_view device, std::st
                                       std::uint32_t number);
 
 } // namespace blkfilter
+
+#pragma GCC visibility pop

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// @file
-/// Between the kernel's structures and ours.  Not installed.
+/// Between the kernel's structures and ours.  Neither installed nor exported.
 #pragma once
 
 #include "message.hpp"
@@ -18,6 +18,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#pragma GCC visibility push(hidden)
 
 namespace blkfilter {
 
@@ -76,3 +78,5 @@ Result<std::vector<Raw>> list_all(Transport& transport, unsigned long request, s
 }
 
 } // namespace blkfilter
+
+#pragma GCC visibility pop
