@@ -98,7 +98,8 @@ std::string refusal(int code, std::uint32_t failed) {
         static_cast<blkfilter_stack*>(argument)->failed = failed;
         return -code;
     });
-    const std::vector entries{entry_of("acme"), entry_of("other")};
+    std::vector entries{entry_of("acme"), entry_of("other")};
+    entries[1].replaces = "old";
     const auto generation = control.set_stack(device, entries);
     return generation ? "no error" : generation.error().message;
 }
@@ -213,14 +214,17 @@ TEST_F(StackTest, an_edit_of_an_expected_generation_is_tried_once) {
 }
 
 TEST(StackRefusal, names_the_entry_and_the_reason) {
-    EXPECT_EQ(refusal(ENOENT, 0), "4095:7: acme: no such filter: its module is not loaded, or what "
-                                  "it replaces is not attached");
+    EXPECT_EQ(refusal(ENOENT, 0), "4095:7: acme: no such filter: its module is not loaded");
+    EXPECT_EQ(refusal(ENOENT, 1),
+              "4095:7: other: its module is not loaded, or what it replaces is not attached");
+    EXPECT_EQ(refusal(EINVAL, 0), "4095:7: acme: refused as invalid: its options");
+    EXPECT_EQ(refusal(EINVAL, 1),
+              "4095:7: other: refused as invalid: its options, or what it replaces stays in the stack");
     EXPECT_EQ(refusal(EEXIST, 1), "4095:7: other: named twice");
     EXPECT_EQ(refusal(EBUSY, 1),
               "4095:7: other: another filter is at its altitude, or the filter itself refuses");
     EXPECT_EQ(refusal(EBUSY, BLKFILTER_NO_ENTRY),
-              "4095:7: a filter refuses to be detached, or another program changes this stack "
-              "now, or two filters are at one altitude");
+              "4095:7: a filter refuses to be detached, or another program changes this stack now");
     EXPECT_EQ(refusal(ETIMEDOUT, BLKFILTER_NO_ENTRY),
               "4095:7: bios on their way did not drain in time, nothing has changed: try again, or "
               "with a longer limit");

@@ -40,31 +40,33 @@ StackEntry entry_of(const blkfilter_stack_entry& raw, std::span<const std::byte>
     return entry;
 }
 
-/// What a refused change of a stack means.  @p of_entry: the kernel blames one
-/// entry of the new stack.
-std::string meaning_of_refusal(int code, bool of_entry, const StackChange& change) {
+/// What it means that the kernel refuses a change.  @p blamed: the entry that it
+/// blames, or nothing.
+std::string meaning_of_refusal(int code, const EntryRequest* blamed, const StackChange& change) {
+    const bool replacing = blamed && !blamed->replaces.empty();
     switch (code) {
     case ENOENT:
-        return "no such filter: its module is not loaded, or what it replaces is not attached";
+        return replacing ? "its module is not loaded, or what it replaces is not attached"
+                         : "no such filter: its module is not loaded";
     case EEXIST:
         return "named twice";
     case EBUSY:
-        return of_entry ? "another filter is at its altitude, or the filter itself refuses"
-                        : "a filter refuses to be detached, or another program changes this "
-                          "stack now, or two filters are at one altitude";
+        return blamed ? "another filter is at its altitude, or the filter itself refuses"
+                      : "a filter refuses to be detached, or another program changes this stack now";
     case ERANGE:
         return "its altitude is out of range: 0.000001 to 999999.999999";
     case EOPNOTSUPP:
-        return "it cannot work on this kind of device, or cannot change its options while "
-               "attached";
+        return "it cannot work on this kind of device, or cannot change its options while attached";
     case ESTALE:
         return fmt::format("its stack is not of generation {} any more: somebody changed it",
                            change.expected_generation.value_or(0));
     case ETIMEDOUT:
-        return "bios on their way did not drain in time, nothing has changed: try again, or "
-               "with a longer limit";
+        return "bios on their way did not drain in time, nothing has changed: try again, or with a "
+               "longer limit";
     case EINVAL:
-        return of_entry ? "refused as invalid: its options, or what it replaces" : meaning_of(code);
+        if (replacing)
+            return "refused as invalid: its options, or what it replaces stays in the stack";
+        return blamed ? "refused as invalid: its options" : meaning_of(code);
     default:
         return meaning_of(code);
     }
@@ -148,11 +150,11 @@ Result<std::uint64_t> Control::set_stack(const DeviceId& device, std::span<const
     raw.failed = BLKFILTER_NO_ENTRY;
 
     if (const int status = transport_->ioctl(BLKFILTER_IOC_SET_STACK, &raw); status < 0) {
-        const bool of_entry = raw.failed < entries.size();
+        const auto* blamed = raw.failed < entries.size() ? &entries[raw.failed] : nullptr;
         auto where = device_name(device);
-        if (of_entry)
-            where += ": " + entries[raw.failed].name;
-        return failure(-status, where, meaning_of_refusal(-status, of_entry, change));
+        if (blamed)
+            where += ": " + blamed->name;
+        return failure(-status, where, meaning_of_refusal(-status, blamed, change));
     }
     return raw.generation;
 }
