@@ -4,7 +4,7 @@
 #
 # kernel/ and tests/vm/module/ (the tests' own filter, if there is one) are copied below build/modules-src/ and built there;
 # the modules end up in build/modules/KERNEL/. With FAULT=NAME in the environment the fault NAME is planted
-# (make ... FAULT=NAME) and the folder is build/modules/KERNEL-fault-NAME.
+# (make ... FAULT=NAME, -DBLKFILTER_FAULT_NAME; some-name becomes SOME_NAME) and the folder is build/modules/KERNEL-fault-NAME.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
@@ -18,8 +18,13 @@ out=$BUILD/modules/$name
 mkdir -p "$work" "$out"
 
 make=(make "-j$JOBS" "KDIR=$KDIR" "$@")
-[ -z "${FAULT:-}" ] || make+=("FAULT=$FAULT")
-export KBUILD_MODPOST_WARN=
+flags=
+if [ "${FAULT:-}" ]; then
+    macro=BLKFILTER_FAULT_$(tr 'a-z-' 'A-Z_' <<< "$FAULT")
+    grep -rqw "$macro" "$SRC/kernel" || die "nothing in kernel/ knows the fault $macro"
+    flags=-D$macro
+    make+=("FAULT=$FAULT" "KCFLAGS=$flags")
+fi
 
 # Built with another kernel, or another way: from scratch.
 made_of="$RELEASE $KDIR ${make[*]}"
@@ -44,7 +49,7 @@ if [ -e "$SRC/tests/vm/module/Kbuild" ]; then
     copy tests/vm/module test-module
     quietly "$BUILD/lab/test-module-$name.log" make "-j$JOBS" -C "$KDIR" M="$work/test-module" "$@" ${FAULT:+"FAULT=$FAULT"} \
         KBUILD_EXTRA_SYMBOLS="$work/kernel/Module.symvers" BLKFILTER_INCLUDE="$work/kernel/include" \
-        "KCFLAGS=-I$work/kernel/include" modules
+        "KCFLAGS=$flags -I$work/kernel/include" modules
 fi
 echo "$made_of" > "$work/made-of"
 # A module whose source is gone must not be found by a test.

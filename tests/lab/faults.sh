@@ -23,12 +23,7 @@ try() { # FAULT KERNEL TEST...: prints the verdict
     local fault=$1 kernel=$2 test log
     shift 2
     if ! FAULT=$fault "$SRC/tests/lab/build-modules.sh" "$kernel"; then
-        echo "fault $fault: DOES NOT BUILD"
-        return 1
-    fi
-    # A module without the fault compiled in would prove nothing.
-    if [ -d "$BUILD/modules/$kernel" ] && diff -rq "$BUILD/modules/$kernel" "$BUILD/modules/$kernel-fault-$fault" > /dev/null; then
-        echo "fault $fault: NOT PLANTED, the modules are those without it"
+        echo "fault $fault: NOT PLANTED, it does not build"
         return 1
     fi
     for test in "$@"; do
