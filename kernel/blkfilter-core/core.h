@@ -51,6 +51,14 @@ struct bf_dev;
 struct bf_disk;
 struct bf_version;
 
+/*
+ * Symbol versions (MODVERSIONS) of what filters call are made of every type that
+ * can be reached from it.  The public header shows filters only the names of the
+ * next structures, so they must not be part of it: a filter that was built once
+ * loads for as long as the public header stays the same.
+ */
+#ifndef __GENKSYMS__
+
 /**
  * struct blkfilter_instance - one attachment of a filter, the core's part
  * @flt:       the filter's part.
@@ -68,6 +76,7 @@ struct bf_version;
  * @from_first_bio: attached before the device's first bio.
  * @active:    activate() was called, deactivate() not yet.
  * @settled:   settled() was called.
+ * @prepared:  has heard of a point that is not over.
  * @users:     commands that are running, and the attachment itself.
  * @unused:    @users is 0.
  * @stats:     per CPU.
@@ -89,6 +98,7 @@ struct blkfilter_instance {
 	bool from_first_bio;
 	bool active;
 	bool settled;
+	bool prepared;
 	refcount_t users;
 	struct completion unused;
 	struct blkfilter_statistics __percpu *stats;
@@ -131,6 +141,8 @@ struct blkfilter_path {
 	u32 n;
 	struct bf_step step[];
 };
+
+#endif /* !__GENKSYMS__ */
 
 /**
  * struct bf_version - immutable picture of all stacks of one disk

@@ -27,10 +27,18 @@ static void bf_point_tell_version(struct bf_version *version,
 	struct blkfilter_path *path;
 	int i, k;
 
-	bf_for_each_instance(version, path, i, k, inst)
-		if (inst->ops->flags & BLKFILTER_NEEDS_POINTS &&
-		    inst->ops->point && bf_point_concerns(only, inst->dev))
+	bf_for_each_instance(version, path, i, k, inst) {
+		if (!(inst->ops->flags & BLKFILTER_NEEDS_POINTS) ||
+		    !inst->ops->point || !bf_point_concerns(only, inst->dev))
+			continue;
+		/* One that was attached in between hears nothing of it. */
+		if (phase == BLKFILTER_POINT_PREPARE)
+			inst->prepared = true;
+		if (inst->prepared)
 			inst->ops->point(inst->flt, phase, id);
+		if (phase == BLKFILTER_POINT_DONE)
+			inst->prepared = false;
+	}
 }
 
 /**
