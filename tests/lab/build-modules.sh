@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Builds our kernel modules for one prepared kernel:  build-modules.sh 6.1|6.12|debug [make variable...]
 #
-# kernel/ and tests/vm/module/ (the tests' own filter, if there is one) are copied below build/modules-src/ and built there;
-# the modules end up in build/modules/KERNEL/. With FAULT=NAME in the environment the fault NAME is planted
+# kernel/, tests/vm/module/ and tests/bench/module/ (the tests' and the benchmark's filters) are copied below
+# build/modules-src/ and built there; the modules end up in build/modules/KERNEL/. With FAULT=NAME in the environment the fault NAME is planted
 # (make ... FAULT=NAME, -DBLKFILTER_FAULT_NAME; some-name becomes SOME_NAME) and the folder is build/modules/KERNEL-fault-NAME.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
@@ -45,12 +45,17 @@ if [ -e "$SRC/kernel/Makefile" ]; then
 else
     echo "build-modules.sh: there is no kernel/Makefile yet" >&2
 fi
-if [ -e "$SRC/tests/vm/module/Kbuild" ]; then
-    copy tests/vm/module test-module
-    quietly "$BUILD/lab/test-module-$name.log" make "-j$JOBS" -C "$KDIR" M="$work/test-module" "$@" ${FAULT:+"FAULT=$FAULT"} \
+filters() { # FOLDER NAME: filters on the core just built
+    [ -e "$SRC/$1/Kbuild" ] || return 0
+    copy "$1" "$2"
+    quietly "$BUILD/lab/$2-$name.log" make "-j$JOBS" -C "$KDIR" M="$work/$2" "${extra[@]}" ${FAULT:+"FAULT=$FAULT"} \
         KBUILD_EXTRA_SYMBOLS="$work/kernel/Module.symvers" BLKFILTER_INCLUDE="$work/kernel/include" \
         "KCFLAGS=$flags -I$work/kernel/include" modules
-fi
+}
+
+extra=("$@")
+filters tests/vm/module test-module
+filters tests/bench/module bench-module
 echo "$made_of" > "$work/made-of"
 # A module whose source is gone must not be found by a test.
 find "$out" -name '*.ko' -delete

@@ -27,7 +27,7 @@ checkpatch() { # prints the path of the script, which is taken out of Debian's k
 
 lint_kernel() {
     local script series sources
-    mapfile -t sources < <(files 'kernel/*.[ch]' 'tests/vm/module/*.[ch]')
+    mapfile -t sources < <(files 'kernel/*.[ch]' 'tests/*/module/*.[ch]')
     [ "${#sources[@]}" -gt 0 ] || return 0
     script=$(checkpatch)
     # LINUX_VERSION_CODE: out of tree, a version check is how the compat header works.
@@ -45,7 +45,7 @@ lint_kernel() {
 }
 
 lint_build() { # SERIES: everything from scratch, so that every warning is seen
-    local work=$BUILD/lint/$1 log=$BUILD/lint/$1.log
+    local work=$BUILD/lint/$1 log=$BUILD/lint/$1.log module
     # shellcheck source=/dev/null
     . "$BUILD/lab/headers-$1.env" || return 1
     rm -rf "$work"
@@ -57,14 +57,14 @@ lint_build() { # SERIES: everything from scratch, so that every warning is seen
         echo "kernel/ does not build on $1"
         return 1
     fi
-    if [ -e tests/vm/module/Kbuild ]; then
-        cp -r tests/vm/module "$work/test-module"
-        make "-j$JOBS" -C "$KDIR" M="$work/test-module" KBUILD_EXTRA_SYMBOLS="$work/kernel/Module.symvers" \
+    for module in tests/*/module; do
+        cp -r "$module" "$work/${module//\//-}"
+        make "-j$JOBS" -C "$KDIR" M="$work/${module//\//-}" KBUILD_EXTRA_SYMBOLS="$work/kernel/Module.symvers" \
             BLKFILTER_INCLUDE="$work/kernel/include" "KCFLAGS=-I$work/kernel/include" W=1 C=2 modules >> "$log" 2>&1 < /dev/null || {
             tail -n 40 "$log"
             return 1
         }
-    fi
+    done
     # In our files only: the headers of a stock kernel are not clean with W=1 and sparse. A path below KDIR is theirs.
     if grep -E '(warning|error):' "$log" | grep -vE '^(/usr/|\./|\.\./|include/|arch/)' | sed "s|^$work/||" | sort -u | grep .; then
         echo "the above on $1"
@@ -74,7 +74,7 @@ lint_build() { # SERIES: everything from scratch, so that every warning is seen
 
 lint_cpp() {
     local sources
-    mapfile -t sources < <(files 'userspace/*.[ch]pp' 'userspace/*.[ch]' 'tests/*.[ch]pp' 'tests/*.[ch]' | grep -v '^tests/vm/module/')
+    mapfile -t sources < <(files 'userspace/*.[ch]pp' 'userspace/*.[ch]' 'tests/*.[ch]pp' 'tests/*.[ch]' | grep -v '^tests/[a-z]*/module/')
     [ "${#sources[@]}" -gt 0 ] || return 0
     clang-format-19 --dry-run -Werror "${sources[@]}" || status=1
     mapfile -t sources < <(printf '%s\n' "${sources[@]}" | grep '^userspace/.*\.cpp$')
