@@ -16,5 +16,5 @@ for entries in "test2,options=record" "test3,options=record" "test3,options=take
     last=${list[-1]%%,*}
     expect 8 "$(seen "$disk" "$last" write_more)" "sectors shown twice"
     expect 2 "$(statistics "$disk" "$last" | cut -d' ' -f2)" "bios"
-    saw_all "$disk" "$last"
+    saw_all "$disk"
 done

@@ -45,6 +45,30 @@ wait_until() {
     done
 }
 
+# end_process PID: it is gone afterwards, whatever it was doing.
+end_process() {
+    kill -KILL "$1" 2> /dev/null || true
+    wait "$1" 2> /dev/null || true
+}
+
+# fio_start ARGUMENT...: fio in the background, until fio_end, which fails if there was an I/O or verify error.
+fio_start() {
+    fio --name=load --time_based --runtime=3600 --direct=1 --randseed="$SEED" "$@" > /tmp/fio.out 2>&1 &
+    FIO=$!
+    on_exit end_process $FIO
+    sleep 1
+    kill -0 $FIO 2> /dev/null || { cat /tmp/fio.out; fail "fio has ended"; }
+}
+
+fio_end() {
+    kill -INT "$FIO" || true
+    wait "$FIO" || true
+    if ! grep -q 'err= 0' /tmp/fio.out || grep -q 'err= *[1-9]\|verify:' /tmp/fio.out; then
+        cat /tmp/fio.out
+        fail "I/O failed under load"
+    fi
+}
+
 # seen DEVICE FILTER FIELD: what a test filter has counted.
 seen() {
     awk -v field="$3" '$1 == field { print $2 }' "$SEEN/$1.$2"
@@ -101,26 +125,52 @@ subtract() {
     echo "${out[*]}"
 }
 
+# counted DEVICE: what each of its filters and the kernel's tracepoint have counted, at one moment. md writes its
+# superblock when it likes, so what changes while it is read is read again.
+counted() {
+    local before after trace
+    while :; do
+        before=$(all_statistics "$1")
+        # shellcheck disable=SC2086
+        trace=$(traced ${WATCHED_WITH[$1]})
+        after=$(all_statistics "$1")
+        [ "$before" != "$after" ] || break
+    done
+    printf '%s\n' "traced $trace" "$after"
+}
+
+all_statistics() { # DEVICE: a line for each filter
+    tool stack "$1" --json | python3 -c '
+import json, sys
+for f in json.load(sys.stdin)["filters"]:
+    print(f["name"], *[f["statistics"][g][n] for n in ("bios", "sectors")
+        for g in ("read", "write", "discard", "zeroes", "flush", "other")])'
+}
+
 # watch DEVICE [PARTITION...]: from here on ...
 declare -A WATCHED_BEFORE WATCHED_WITH
 watch() {
     WATCHED_WITH[$1]=$*
-    # shellcheck disable=SC2086
-    WATCHED_BEFORE[$1]=$(traced ${WATCHED_WITH[$1]})
+    WATCHED_BEFORE[$1]=$(counted "$1")
 }
 
-# ... saw_all DEVICE FILTER...: each filter has seen exactly what the kernel's tracepoint counted, in order.
-# The filters must have been attached when watch was called, with nothing shown to them yet.
+# ... saw_all DEVICE: each of its filters has seen exactly what the kernel's tracepoint counted, in order.
 saw_all() {
-    local device=$1 filter now
-    shift
-    # shellcheck disable=SC2086
-    now=$(subtract "$(traced ${WATCHED_WITH[$device]})" "${WATCHED_BEFORE[$device]}")
-    for filter in "$@"; do
-        expect "$now" "$(statistics "$device" "$filter")" "$device $filter: bios and sectors"
-        expect 0 "$(seen "$device" "$filter" wrong_order)" "$device $filter: out of order"
-    done
-    echo "$device: $now (reads writes discards zeroes flushes other, then their sectors)"
+    local device=$1 now name wanted got
+    now=$(counted "$device")
+    wanted=$(since "$device" "$now" traced)
+    while read -r name _; do
+        [ "$name" != traced ] || continue
+        got=$(since "$device" "$now" "$name")
+        expect "$wanted" "$got" "$device $name: bios and sectors"
+        expect 0 "$(seen "$device" "$name" wrong_order)" "$device $name: out of order"
+    done <<< "$now"
+    echo "$device: $wanted (reads writes discards zeroes flushes other, then their sectors)"
+}
+
+since() { # DEVICE NOW NAME: what the line NAME has grown by since watch
+    subtract "$(awk -v n="$3" '$1 == n { $1 = ""; print }' <<< "$2")" \
+        "$(awk -v n="$3" '$1 == n { $1 = ""; print }' <<< "${WATCHED_BEFORE[$1]}")"
 }
 
 # null_disk NAME [ATTRIBUTE=VALUE...]: a null_blk disk by that name, through configfs.

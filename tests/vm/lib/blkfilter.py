@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: MIT
+"""/dev/blkfilter for tests that are written in Python: thin, without libblkfilter, which must not hide what the kernel does.
+
+In a test:  PYTHONPATH=$SRC/tests/vm/lib python3 - ARGUMENT... << 'END'
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import select
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+UNIT = 1_000_000  # of altitudes
+DRY_RUN, EXPECT, CONFIRM = 1, 2, 4
+NO_ENTRY = 0xFFFFFFFF
+
+EVENTS = (
+    "LOST REGISTERED UNREGISTERED DEVICE_ADDED DEVICE_REMOVED ATTACHED DETACHED STACK POINT RESIZED SETTLED HOOK_LOST FILTER"
+).split()
+REASONS = ["", "REQUEST", "REPLACED", "REMOVED", "CHANGED", "UNCONFIRMED", "FAILED"]
+GROUPS = ["read", "write", "discard", "zeroes", "flush", "other"]
+
+_ENTRY = struct.Struct("=32s32s16sQQIIQ32s16Q")
+_STACK = struct.Struct("=IIIIQQQIIII")
+_POINT = struct.Struct("=II16sQQIIIIQQ")
+_COMMAND = struct.Struct("=IIIIQ32sIIQ")
+_EVENT = struct.Struct("=IIQQIIQQII32s16s64s")
+EVENT_BYTES = _EVENT.size
+
+
+def _number(nr: int, size: int) -> int:
+    return 3 << 30 | size << 16 | 0xBF << 8 | nr
+
+
+def _text(data: bytes) -> str:
+    return data.split(b"\0", 1)[0].decode()
+
+
+def expect(wanted: object, got: object, what: str) -> None:
+    """Ends the test when they differ."""
+    if wanted != got:
+        sys.exit(f"{what}:\n  expected {wanted!r}\n  got      {got!r}")
+
+
+def expect_errno(wanted: int, what: str, call: Callable[..., object], *arguments: object, **named: object) -> OSError | None:
+    """The call must fail so; 0: it must succeed."""
+    try:
+        call(*arguments, **named)
+        error = None
+    except OSError as caught:
+        error = caught
+    got = error.errno if error else 0
+    expect(errno.errorcode.get(wanted, wanted), errno.errorcode.get(got, got), what)
+    return error
+
+
+def wait_until(what: str, condition: Callable[[], object], seconds: float = 20) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > limit:
+            sys.exit(f"waited in vain: {what}")
+        time.sleep(0.05)
+
+
+def number(name: str) -> tuple[int, int]:
+    """Major and minor of a device by its kernel name."""
+    major, minor = (Path("/sys/class/block") / name / "dev").read_text().split(":")
+    return int(major), int(minor)
+
+
+def identity(name: str) -> tuple[int, int, int]:
+    """Major, minor and diskseq of a device by its kernel name."""
+    folder = (Path("/sys/class/block") / name).resolve()
+    if not (folder / "diskseq").exists():
+        folder = folder.parent
+    return *number(name), int((folder / "diskseq").read_text())
+
+
+@dataclass
+class Entry:
+    """One filter of a stack, as it is shown and as it is asked for."""
+
+    name: str
+    altitude: float = 0
+    options: bytes = b""
+    replaces: str = ""
+    owner: bytes = bytes(16)
+    instance: int = 0
+    state: str = ""
+    flags: int = 0
+    bios: dict[str, int] = field(default_factory=dict)
+    sectors: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Stack:
+    """A device's stack, from high to low."""
+
+    generation: int
+    entries: list[Entry]
+
+    @property
+    def names(self) -> list[str]:
+        return [entry.name for entry in self.entries]
+
+    @property
+    def instances(self) -> dict[str, int]:
+        return {entry.name: entry.instance for entry in self.entries}
+
+    def __getitem__(self, name: str) -> Entry:
+        return next(entry for entry in self.entries if entry.name == name)
+
+
+class Failed(OSError):
+    """A transaction that was refused; @failed: index of the entry, or NO_ENTRY."""
+
+    failed = NO_ENTRY
+
+
+class Control:
+    """/dev/blkfilter."""
+
+    def __init__(self, flags: int = os.O_WRONLY):
+        self.fd = os.open("/dev/blkfilter", flags | os.O_CLOEXEC)
+
+    def _ioctl(self, nr: int, argument: bytearray) -> None:
+        fcntl.ioctl(self.fd, _number(nr, len(argument)), argument, True)
+
+    def stack(self, name: str) -> Stack:
+        """What is attached to a device."""
+        room = [ctypes.create_string_buffer(4096) for _ in range(32)]
+        entries = bytearray(32 * _ENTRY.size)
+        for i, buffer in enumerate(room):
+            _ENTRY.pack_into(
+                entries, i * _ENTRY.size, b"", b"", b"", 0, ctypes.addressof(buffer), 4096, 0, 0, b"", *[0] * 16
+            )
+        address = ctypes.addressof((ctypes.c_char * len(entries)).from_buffer(entries))
+        argument = bytearray(_STACK.pack(_STACK.size, 0, *identity(name), 0, address, 32, _ENTRY.size, 0, 0))
+        self._ioctl(3, argument)
+        generation, count = (_STACK.unpack(argument)[i] for i in (5, 7))
+        return Stack(generation, [self._entry(entries, i, room[i]) for i in range(count)])
+
+    @staticmethod
+    def _entry(entries: bytearray, i: int, room: ctypes.Array) -> Entry:
+        name, _, owner, altitude, _, size, flags, instance, state, *numbers = _ENTRY.unpack_from(entries, i * _ENTRY.size)
+        return Entry(
+            _text(name), altitude / UNIT, room.raw[:size], "", owner, instance, _text(state), flags,
+            dict(zip(GROUPS, numbers)), dict(zip(GROUPS, numbers[6:])),
+        )  # fmt: skip
+
+    def set(self, name: str, entries: Iterable[Entry], flags: int = 0, generation: int = 0, limit_ms: int = 20000) -> int:
+        """A transaction. Returns the new generation; Failed says which entry was refused."""
+        data, keep = b"", []
+        for entry in entries:
+            keep.append(ctypes.create_string_buffer(entry.options, max(len(entry.options), 1)))
+            data += _ENTRY.pack(
+                entry.name.encode(), entry.replaces.encode(), entry.owner, round(entry.altitude * UNIT),
+                ctypes.addressof(keep[-1]), len(entry.options), 0, 0, b"", *[0] * 16,
+            )  # fmt: skip
+        buffer = ctypes.create_string_buffer(data, max(len(data), 1))
+        argument = bytearray(
+            _STACK.pack(
+                _STACK.size, flags, *identity(name), generation, ctypes.addressof(buffer), len(keep), _ENTRY.size, limit_ms, 99
+            )
+        )
+        try:
+            self._ioctl(4, argument)
+        except OSError as error:
+            failed = Failed(*error.args)
+            failed.failed = _STACK.unpack(argument)[10]
+            raise failed from None
+        return _STACK.unpack(argument)[5]
+
+    def point(self, names: Iterable[str], ident: bytes, limit_ms: int = 20000) -> None:
+        """A consistency point without file systems."""
+        close = b"".join(struct.pack("=IIQ", *identity(name)) for name in names)
+        buffer = ctypes.create_string_buffer(close, len(close))
+        address = ctypes.addressof(buffer)
+        self._ioctl(
+            5, bytearray(_POINT.pack(_POINT.size, 0, ident, 0, address, 0, len(close) // 16, limit_ms, 0, 0, 0))
+        )
+
+    def command(self, name: str, filter_name: str, command: int, data: bytes = b"") -> bytes:
+        """A filter's command; returns the answer."""
+        buffer = ctypes.create_string_buffer(data, max(len(data), 1))
+        argument = bytearray(
+            _COMMAND.pack(
+                _COMMAND.size, 0, *identity(name), filter_name.encode(), command, len(data), ctypes.addressof(buffer)
+            )
+        )
+        self._ioctl(9, argument)
+        return buffer.raw[: _COMMAND.unpack(argument)[7]]
+
+
+@dataclass
+class Event:
+    """What read() returns."""
+
+    type: str
+    seq: int
+    time_ns: int
+    device: tuple[int, int, int]
+    value: int
+    reason: str
+    pid: int
+    name: str
+    comm: str
+    data: bytes
+
+    @staticmethod
+    def of(data: bytes) -> "Event":
+        size, kind, seq, when, major, minor, diskseq, value, reason, pid, name, comm, rest = _EVENT.unpack(data)
+        expect(EVENT_BYTES, size, "size in an event")
+        return Event(
+            EVENTS[kind - 1], seq, when, (major, minor, diskseq), value, REASONS[reason], pid, _text(name), _text(comm), rest
+        )
+
+
+class Events:
+    """A reader of events."""
+
+    def __init__(self, flags: int = os.O_RDONLY | os.O_NONBLOCK):
+        self.fd = os.open("/dev/blkfilter", flags | os.O_CLOEXEC)
+
+    def read(self, room: int = 16) -> list[Event]:
+        """One read() with room for so many."""
+        data = os.read(self.fd, room * EVENT_BYTES)
+        expect(0, len(data) % EVENT_BYTES, "part of an event")
+        return [Event.of(data[i : i + EVENT_BYTES]) for i in range(0, len(data), EVENT_BYTES)]
+
+    def readable(self, seconds: float = 0) -> bool:
+        """poll()."""
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def take(self, seconds: float = 0) -> list[Event]:
+        """All that are there; waits for the first."""
+        events: list[Event] = []
+        while self.readable(seconds):
+            events += self.read()
+            seconds = 0
+        return events
+
+    def take_count(self, count: int, seconds: float = 20) -> list[Event]:
+        """So many, and then whatever is there too."""
+        events: list[Event] = []
+        limit = time.monotonic() + seconds
+        while len(events) < count and self.readable(max(0, limit - time.monotonic())):
+            events += self.read()
+        return events + self.take()

@@ -1,0 +1,56 @@
+#!/bin/bash
+# io_uring with NOWAIT and with polling, also for bios that are split (6.12 only: 6.1 loops there by itself), through passing and
+# taking filters; and swap. Every bio once, nothing lost.
+# lab: kernels debug 6.12 6.1
+# lab: timeout 240
+. "$SRC/tests/lab/guest/lib.sh"
+. "$SRC/tests/vm/lib/blkfilter.sh"
+
+load_filters
+null_disk poll size=64 irqmode=2 completion_nsec=100000 submit_queues=1 poll_queues=1 max_sectors=32
+disk=$NULL_DISK
+sizes=4k
+[ "$KERNEL" = 6.1 ] || sizes="4k 64k"
+
+uring() { # WHAT FIO-ARGUMENT...
+    local what=$1
+    shift
+    watch "$disk"
+    fio --name=uring --filename="/dev/$disk" --direct=1 --ioengine=io_uring --iodepth=8 --size=4m --rw=randrw --randseed="$SEED" \
+        --output-format=terse --terse-version=3 "$@" > /tmp/fio.out
+    expect 0 "$(cut -d';' -f5 /tmp/fio.out)" "$what: errors"
+    saw_all "$disk"
+}
+
+for stack in "test5 test4 test0" "test5,options=take test4 test1,options=take"; do
+    # shellcheck disable=SC2086
+    attach "$disk" $stack
+    for bs in $sizes; do
+        uring "polled $bs through $stack" --hipri=1 --bs="$bs"
+    done
+    uring "nowait through $stack" --nowait=1 --bs=4k
+    uring "plain through $stack" --bs=16k
+done
+
+echo "--- swap"
+attach "$disk" test5,options=record test4,options=take test1
+mkswap "/dev/$disk" > /dev/null
+watch "$disk"
+swapon "/dev/$disk"
+on_exit sh -c "swapoff /dev/$disk 2>/dev/null || true"
+mkdir /sys/fs/cgroup/swapper
+on_exit rmdir /sys/fs/cgroup/swapper
+echo +memory > /sys/fs/cgroup/cgroup.subtree_control
+echo 24M > /sys/fs/cgroup/swapper/memory.high
+sh -c 'echo $$ > /sys/fs/cgroup/swapper/cgroup.procs
+    exec python3 -c "
+import os
+data = [os.urandom(4096) for _ in range(10000)]
+import hashlib
+before = hashlib.sha256(b\"\".join(data)).hexdigest()
+after = hashlib.sha256(b\"\".join(data)).hexdigest()
+assert before == after
+"'
+swapoff "/dev/$disk"
+saw_all "$disk"
+[ "$(statistics "$disk" test1 | cut -d' ' -f2)" -gt 50 ] || fail "hardly anything was swapped"

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+// Every ioctl that changes something, with its first, second, ... allocation failing (/proc/self/fail-nth), until none
+// fails any more: each time it must be done or refused, never half.
+//
+//   fail-nth MAJOR MINOR DISKSEQ      a device without filters; the tests' filters are registered
+
+#include <linux/blkfilter-control.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <vector>
+
+namespace {
+
+constexpr int most_allocations = 400;
+
+int control = -1;
+blkfilter_device device{};
+
+struct Failed {
+    bool injected;
+    int error; // errno, or 0
+};
+
+/// Arms the task: its NTH allocation from now on fails; 0 disarms. Returns what was left of an earlier one.
+int arm(int nth) {
+    const int file = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
+    if (file < 0) {
+        perror("/proc/self/fail-nth");
+        std::exit(1);
+    }
+    std::array<char, 16> text{};
+    const auto size = pread(file, text.data(), text.size() - 1, 0);
+    const int left = size > 0 ? std::atoi(text.data()) : 0;
+    const auto number = std::to_string(nth);
+    if (write(file, number.data(), number.size()) < 0)
+        perror("fail-nth");
+    close(file);
+    return left;
+}
+
+Failed with_failure(int nth, unsigned long request, void* argument) {
+    // Opened before, so that nothing but the ioctl is between arming and disarming.
+    static const int file = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
+    const auto number = std::to_string(nth);
+    std::array<char, 16> left{};
+    if (pwrite(file, number.data(), number.size(), 0) < 0)
+        std::exit(1);
+    const int result = ioctl(control, request, argument);
+    const int error = result < 0 ? errno : 0;
+    const auto size = pread(file, left.data(), left.size() - 1, 0);
+    arm(0);
+    return {size <= 0 || std::atoi(left.data()) == 0, error};
+}
+
+using Names = std::vector<std::string>;
+
+std::vector<blkfilter_stack_entry> entries_of(const Names& names) {
+    std::vector<blkfilter_stack_entry> entries(names.size());
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        const std::string_view text = names[i];
+        const auto at = text.find('@');
+        std::memcpy(entries[i].name, text.data(), std::min(at, text.size()));
+        if (at != std::string_view::npos)
+            entries[i].altitude =
+                std::strtoull(text.substr(at + 1).data(), nullptr, 10) * BLKFILTER_ALTITUDE_UNIT;
+    }
+    return entries;
+}
+
+blkfilter_stack stack_of(std::span<blkfilter_stack_entry> entries) {
+    blkfilter_stack stack{};
+    stack.size = sizeof(stack);
+    stack.device = device;
+    stack.entries = reinterpret_cast<std::uintptr_t>(entries.data());
+    stack.count = static_cast<__u32>(entries.size());
+    stack.entry_size = sizeof(blkfilter_stack_entry);
+    stack.limit_ms = 10000;
+    return stack;
+}
+
+std::string present() {
+    std::array<blkfilter_stack_entry, BLKFILTER_STACK_MAX> entries{};
+    auto stack = stack_of(entries);
+    stack.limit_ms = 0;
+    if (ioctl(control, BLKFILTER_IOC_GET_STACK, &stack) < 0) {
+        perror("GET_STACK");
+        std::exit(1);
+    }
+    std::string text;
+    for (std::size_t i = 0; i < stack.count; ++i)
+        text += std::string(reinterpret_cast<const char*>(entries[i].name)) + " ";
+    return text;
+}
+
+void set(const Names& names) {
+    auto entries = entries_of(names);
+    auto stack = stack_of(entries);
+    if (ioctl(control, BLKFILTER_IOC_SET_STACK, &stack) < 0) {
+        perror("SET_STACK");
+        std::exit(1);
+    }
+}
+
+/// Runs a call with one failing allocation after the other; after each, check() tells whether the result fits.
+bool each_site(const char* what, const std::function<void()>& before, unsigned long request,
+               const std::function<void*()>& argument, const std::function<bool(const Failed&)>& fits) {
+    int injected = 0;
+    for (int nth = 1; nth <= most_allocations; ++nth) {
+        before();
+        void* const data = argument();
+        const auto failed = with_failure(nth, request, data);
+        if (failed.error != 0 && failed.error != ENOMEM) {
+            std::printf("%s, allocation %d: %s\n", what, nth, std::strerror(failed.error));
+            return false;
+        }
+        if (!fits(failed)) {
+            std::printf("%s, allocation %d: %s, but the stack is: %s\n", what, nth,
+                        std::strerror(failed.error), present().c_str());
+            return false;
+        }
+        if (!failed.injected) {
+            std::printf("%s: %d allocations failed, one after the other\n", what, injected);
+            return injected > 0;
+        }
+        ++injected;
+    }
+    std::printf("%s: still allocates after %d failures\n", what, most_allocations);
+    return false;
+}
+
+bool change(const char* what, const Names& from, const Names& to, const std::string& old_order,
+            const std::string& new_order) {
+    auto entries = entries_of(to);
+    blkfilter_stack stack{};
+    return each_site(
+        what, [&] { set(from); }, BLKFILTER_IOC_SET_STACK,
+        [&]() -> void* {
+            stack = stack_of(entries);
+            return &stack;
+        },
+        [&](const Failed& failed) { return present() == (failed.error != 0 ? old_order : new_order); });
+}
+
+bool point() {
+    blkfilter_point request{};
+    return each_site(
+        "a point", [] { set({"test1", "test3"}); }, BLKFILTER_IOC_POINT,
+        [&]() -> void* {
+            request = {};
+            request.size = sizeof(request);
+            request.id[0] = 1;
+            request.close = reinterpret_cast<std::uintptr_t>(&device);
+            request.close_count = 1;
+            request.limit_ms = 10000;
+            return &request;
+        },
+        [](const Failed&) { return present() == "test3 test1 "; });
+}
+
+bool rule() {
+    static auto entries = entries_of({"test1"});
+    blkfilter_rule request{};
+    return each_site(
+        "a rule", [] { set({}); }, BLKFILTER_IOC_RULE_ADD,
+        [&]() -> void* {
+            request = {};
+            request.size = sizeof(request);
+            request.flags = BLKFILTER_RULE_NAME;
+            std::memcpy(request.name, "nothing", 8);
+            request.entries = reinterpret_cast<std::uintptr_t>(entries.data());
+            request.count = 1;
+            request.entry_size = sizeof(blkfilter_stack_entry);
+            return &request;
+        },
+        [&](const Failed& failed) {
+            if (failed.error != 0)
+                return true;
+            blkfilter_rule_id id{sizeof(blkfilter_rule_id), 0, request.id, 0};
+            return ioctl(control, BLKFILTER_IOC_RULE_REMOVE, &id) == 0;
+        });
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 4) {
+        std::puts("fail-nth MAJOR MINOR DISKSEQ");
+        return 2;
+    }
+    device.major = static_cast<__u32>(std::strtoul(argv[1], nullptr, 10));
+    device.minor = static_cast<__u32>(std::strtoul(argv[2], nullptr, 10));
+    device.diskseq = std::strtoull(argv[3], nullptr, 10);
+    control = open("/dev/blkfilter", O_WRONLY | O_CLOEXEC);
+    if (control < 0) {
+        perror("/dev/blkfilter");
+        return 1;
+    }
+    const bool good = change("a first attach", {}, {"test1", "test2"}, "", "test2 test1 ") &&
+                      change("a third filter and another order", {"test1", "test2"},
+                             {"test1@900000", "test2", "test3"}, "test2 test1 ", "test1 test3 test2 ") &&
+                      change("one taken out", {"test1", "test2", "test3"}, {"test2"},
+                             "test3 test2 test1 ", "test2 ") &&
+                      change("the last one", {"test1"}, {}, "test1 ", "") && point() && rule();
+    set({});
+    return good ? 0 : 1;
+}
