@@ -7,6 +7,7 @@ In a test:  PYTHONPATH=$SRC/tests/vm/lib python3 - ARGUMENT... << 'END'
 import ctypes
 import errno
 import fcntl
+import mmap
 import os
 import select
 import struct
@@ -80,6 +81,16 @@ def identity(name: str) -> tuple[int, int, int]:
     if not (folder / "diskseq").exists():
         folder = folder.parent
     return *number(name), int((folder / "diskseq").read_text())
+
+
+def transfer(name: str, offset: int, size: int, write: bool = True, flags: int = 0) -> None:
+    """One direct read or write, in bytes, past the page cache."""
+    fd = os.open(f"/dev/{name}", os.O_RDWR | os.O_DIRECT | flags)
+    buffer = mmap.mmap(-1, size)
+    try:
+        expect(size, (os.pwritev if write else os.preadv)(fd, [buffer], offset), "bytes transferred")
+    finally:
+        os.close(fd)
 
 
 @dataclass
