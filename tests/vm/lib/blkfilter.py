@@ -209,6 +209,29 @@ class Control:
         return buffer.raw[: _COMMAND.unpack(argument)[7]]
 
 
+class Node:
+    """The ioctls of a device node."""
+
+    def __init__(self, name: str, flags: int = os.O_RDONLY):
+        self.fd = os.open(f"/dev/{name}", flags | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+    def attach(self, name: str) -> None:
+        fcntl.ioctl(self.fd, 0xC020128C, struct.pack("32s", name.encode()))
+
+    def detach(self, name: str) -> None:
+        fcntl.ioctl(self.fd, 0xC020128D, struct.pack("32s", name.encode()))
+
+    def command(self, name: str, command: int, data: bytes = b"") -> tuple[int, bytes]:
+        """Returns optlen and what is then in the whole buffer."""
+        buffer = ctypes.create_string_buffer(data, max(len(data), 1))
+        argument = bytearray(struct.pack("=32sIIQ", name.encode(), command, len(data), ctypes.addressof(buffer)))
+        fcntl.ioctl(self.fd, 0xC030128E, argument, True)
+        return struct.unpack_from("=I", argument, 36)[0], buffer.raw[: len(data)]
+
+
 @dataclass
 class Event:
     """What read() returns."""
