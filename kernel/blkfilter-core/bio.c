@@ -62,8 +62,10 @@ struct bf_hold {
 static struct kmem_cache *bf_record_cache;
 
 static_assert(BIO_FLAG_LAST <= 14);
+#ifndef __CHECKER__	/* sparse takes packed enums for ints */
 static_assert(offsetofend(struct bio, bi_status) <= 26);
 static_assert(offsetof(struct bio, __bi_remaining) == 28);
+#endif
 
 static __always_inline u16 *bf_hole(struct bio *bio)
 {

@@ -251,7 +251,7 @@ struct bf_dev {
  * @changes:  counts changes of @devs and @version that come without a claim.
  * @claimed:  a transaction or point is at work (disk.c).
  * @gone:     the disk was removed.
- * @lock:     for what follows.
+ * @lock:     for all that follows.
  * @closed:   new bios are parked.
  * @sealed:   own bios too.
  * @extra:    bios admitted while closed that are on their way.
@@ -279,7 +279,7 @@ struct bf_disk {
 	bool claimed;
 	bool gone;
 
-	spinlock_t lock;
+	spinlock_t lock;	/* for all that follows */
 	bool closed;
 	bool sealed;
 	u32 extra;

@@ -14,7 +14,7 @@
 #include "core.h"
 
 #define BF_HASH_BITS	12
-#define BF_IDS		(1 << 15)
+#define BF_IDS		BIT(15)
 
 static struct hlist_head bf_disk_table[1 << BF_HASH_BITS];
 static DECLARE_BITMAP(bf_ids, BF_IDS) = { 1 };	/* 0 is never used */
@@ -106,9 +106,10 @@ static void bf_disk_release(struct kref *ref)
 	struct bf_disk *disk = container_of(ref, struct bf_disk, ref);
 	struct module *driver;
 
+	/* Lets the worker end: whoever was parked when the disk was dropped. */
+	destroy_workqueue(disk->wq);
 	WARN_ON(disk->extra || !bio_list_empty(&disk->parked) ||
 		!bio_list_empty(&disk->deferred));
-	destroy_workqueue(disk->wq);
 	bioset_exit(&disk->splits);
 	mempool_exit(&disk->records);
 	driver = disk->gd->fops->owner;

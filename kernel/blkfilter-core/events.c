@@ -137,6 +137,11 @@ static bool bf_reader_ready(struct bf_reader *reader)
 	return READ_ONCE(reader->head) != READ_ONCE(reader->tail);
 }
 
+static int bf_reader_wait(struct bf_reader *reader)
+{
+	return wait_event_interruptible(reader->wait, bf_reader_ready(reader));
+}
+
 /* The next event; first of all how many were lost.  False: none. */
 static bool bf_reader_next(struct bf_reader *reader,
 			   struct blkfilter_event *event)
@@ -176,8 +181,7 @@ ssize_t bf_events_read(struct file *file, char __user *buf, size_t size)
 		if (file->f_flags & O_NONBLOCK)
 			ret = -EAGAIN;
 		else
-			ret = wait_event_interruptible(reader->wait,
-						bf_reader_ready(reader));
+			ret = bf_reader_wait(reader);
 	}
 	while (!ret && size - done >= sizeof(event) &&
 	       bf_reader_next(reader, &event)) {

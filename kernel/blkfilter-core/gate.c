@@ -72,6 +72,7 @@ static void bf_gates_relax(struct bf_gates *gates)
 
 	for (i = 0; i < gates->n; i++) {
 		struct bf_disk *disk = gates->disk[i];
+		struct request_queue *queue = disk->gd->queue;
 		struct bf_version *version = bf_version_get(disk);
 
 		if (version) {
@@ -79,8 +80,7 @@ static void bf_gates_relax(struct bf_gates *gates)
 			bf_version_put(version);
 		}
 		if (test_bit(i, gates->was_percpu))
-			percpu_ref_switch_to_percpu(
-				&disk->gd->queue->q_usage_counter);
+			percpu_ref_switch_to_percpu(&queue->q_usage_counter);
 	}
 }
 

@@ -96,12 +96,12 @@ static void notrace bf_ioctl_traced(unsigned long ip, unsigned long parent_ip,
 				    struct ftrace_ops *ops,
 				    struct ftrace_regs *fregs)
 {
+	unsigned long instead = (unsigned long)bf_node_ioctl;
 	unsigned int cmd = ftrace_regs_get_argument(fregs, 1);
 
 	if (cmd == BLKFILTER_ATTACH || cmd == BLKFILTER_DETACH ||
 	    cmd == BLKFILTER_CTL)
-		ftrace_regs_set_instruction_pointer(fregs,
-						(unsigned long)bf_node_ioctl);
+		ftrace_regs_set_instruction_pointer(fregs, instead);
 }
 
 static struct ftrace_ops bf_ioctl_ops = {

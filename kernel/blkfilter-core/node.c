@@ -20,7 +20,7 @@
 #include <linux/xarray.h>
 #include "core.h"
 
-DEFINE_MUTEX(bf_lock);
+DEFINE_MUTEX(bf_lock);		/* devices, stacks, versions; see core.h */
 struct workqueue_struct *bf_wq;
 
 static DEFINE_XARRAY(bf_nodes);		/* dev_t -> bf_dev; under bf_lock */
@@ -543,6 +543,11 @@ static void bf_node_del(struct device *device)
 	if (!bf_leaving)
 		bf_event(BLKFILTER_EVENT_DEVICE_REMOVED, dev, dev->name, 0, 0,
 			 NULL, 0);
+	/* Timers hold references; one that runs now ends by itself. */
+	if (cancel_delayed_work(&dev->settle))
+		bf_dev_put(dev);
+	if (cancel_delayed_work(&dev->provisional))
+		bf_dev_put(dev);
 	bf_dev_unhold(dev);
 	bf_dev_put(dev);
 }

@@ -37,7 +37,7 @@ points() {
         expect $((before[$device] + n)) "$(seen "$device" test5 instants)" "$device: instants"
         expect 0 "$(seen "$device" test5 in_flight_at_instant)" "$device: writes in flight at the instant"
         expect 0 "$(seen "$device" test5 moved_during_hold)" "$device: writes that moved during the instant"
-        expect "$(seen "$device" test5 prepared)" "$(seen "$device" test5 done)" "$device: prepare and done"
+        expect "$(seen "$device" test5 prepared)" "$(seen "$device" test5 "done")" "$device: prepare and done"
     done
     fio_end
     for device in "$@"; do

@@ -31,7 +31,7 @@ tool point --freeze "$part" "$disk"
 expect 0 "$(seen "$disk" test5 moved_during_hold)" "writes that moved during the instant"
 
 prepared_is_done() {
-    [ "$(seen "$disk" test5 prepared)" = "$(seen "$disk" test5 done)" ]
+    [ "$(seen "$disk" test5 prepared)" = "$(seen "$disk" test5 "done")" ]
 }
 
 kills=$((SOAK ? 1000 : 30))

@@ -185,6 +185,7 @@ null_disk() {
     done
     echo 1 > "$folder/power"
     # Where the kernel is older the disk has a number of its own.
+    # shellcheck disable=SC2034
     NULL_DISK=$(null_disk_name "$name")
 }
 

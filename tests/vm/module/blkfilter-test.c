@@ -422,6 +422,7 @@ static void test_point(struct blkfilter *flt, enum blkfilter_phase phase,
 static int parse_option(struct test_filter *test, char *option)
 {
 	char *value = strchr(option, '=');
+	unsigned int number;
 
 	if (value)
 		*value++ = 0;
@@ -444,7 +445,7 @@ static int parse_option(struct test_filter *test, char *option)
 	else if (!strcmp(option, "copy") && value)
 		test->copy = filp_open(value, O_RDWR, 0);
 	else if (!strcmp(option, "fail") && value)
-		return -simple_strtoul(value, NULL, 10);
+		return kstrtouint(value, 10, &number) ?: -(int)number;
 	else
 		return -EINVAL;
 	return PTR_ERR_OR_ZERO(test->copy);

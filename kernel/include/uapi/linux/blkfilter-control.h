@@ -424,16 +424,12 @@ struct blkfilter_event {
 #define BLKFILTER_IOC_RULE_LIST		_IOWR(0xbf, 8, struct blkfilter_list)
 #define BLKFILTER_IOC_COMMAND		_IOWR(0xbf, 9, struct blkfilter_command)
 
-#ifndef __KERNEL__
 #ifdef __cplusplus
 #define BLKFILTER_SIZE(type, bytes) \
 	static_assert(sizeof(type) == (bytes), "size of " #type)
 #else
 #define BLKFILTER_SIZE(type, bytes) \
 	_Static_assert(sizeof(type) == (bytes), "size of " #type)
-#endif
-#else
-#define BLKFILTER_SIZE(type, bytes) static_assert(sizeof(type) == (bytes))
 #endif
 
 BLKFILTER_SIZE(struct blkfilter_device, 16);
