@@ -19,18 +19,21 @@ from pathlib import Path
 
 UNIT = 1_000_000  # of altitudes
 DRY_RUN, EXPECT, CONFIRM = 1, 2, 4
+PROVISIONAL, FROM_FIRST_BIO = 1, 2  # flags of an entry
 NO_ENTRY = 0xFFFFFFFF
 
 EVENTS = (
     "LOST REGISTERED UNREGISTERED DEVICE_ADDED DEVICE_REMOVED ATTACHED DETACHED STACK POINT RESIZED SETTLED HOOK_LOST FILTER"
 ).split()
 REASONS = ["", "REQUEST", "REPLACED", "REMOVED", "CHANGED", "UNCONFIRMED", "FAILED"]
+RULE_KEYS = ["disk", "partition", "name", "driver", "major", "partuuid", "partlabel", "wwid"]
 GROUPS = ["read", "write", "discard", "zeroes", "flush", "other"]
 
 _ENTRY = struct.Struct("=32s32s16sQQIIQ32s16Q")
 _STACK = struct.Struct("=IIIIQQQIIII")
 _POINT = struct.Struct("=II16sQQIIIIQQ")
 _COMMAND = struct.Struct("=IIIIQ32sIIQ")
+_RULE = struct.Struct("=IIIIII32s32s40s72s40sQII")
 _EVENT = struct.Struct("=IIQQIIQQII32s16s64s")
 EVENT_BYTES = _EVENT.size
 
@@ -83,6 +86,40 @@ def identity(name: str) -> tuple[int, int, int]:
     return *number(name), int((folder / "diskseq").read_text())
 
 
+SEEN = Path("/sys/kernel/debug/blkfilter-test")
+
+
+def seen(name: str, filter_name: str, what: str) -> int:
+    """What a test filter has counted."""
+    lines = (SEEN / f"{name}.{filter_name}").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.split()[0] == what)
+
+
+def attachments() -> list[str]:
+    """What the tests' filter has allocated: DEVICE.FILTER."""
+    return sorted(path.name for path in SEEN.iterdir() if "." in path.name)
+
+
+Traced = dict[tuple[int, int], list[int]]
+
+
+def traced() -> Traced:
+    """The kernel's own count since blkfilter-test was loaded: bios and sectors of each device, by group."""
+    result = {}
+    for line in (SEEN / "traced").read_text().splitlines():
+        device, *counts = line.split()
+        major, minor = device.split(":")
+        result[int(major), int(minor)] = [int(count) for count in counts]
+    return result
+
+
+def grown(before: Traced, *names: str) -> list[int]:
+    """What the kernel has counted of some devices since then, summed up."""
+    now, none = traced(), [0] * 12
+    numbers = [number(name) for name in names]
+    return [sum(now.get(n, none)[i] - before.get(n, none)[i] for n in numbers) for i in range(12)]
+
+
 def transfer(name: str, offset: int, size: int, write: bool = True, flags: int = 0) -> None:
     """One direct read or write, in bytes, past the page cache."""
     fd = os.open(f"/dev/{name}", os.O_RDWR | os.O_DIRECT | flags)
@@ -105,8 +142,8 @@ class Entry:
     instance: int = 0
     state: str = ""
     flags: int = 0
+    counts: list[int] = field(default_factory=list)  # as traced() has them
     bios: dict[str, int] = field(default_factory=dict)
-    sectors: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -128,6 +165,18 @@ class Stack:
         return next(entry for entry in self.entries if entry.name == name)
 
 
+def _packed(entries: Iterable[Entry]) -> tuple[ctypes.Array, list[ctypes.Array]]:
+    """Entries as the kernel reads them, and what their addresses point to."""
+    data, keep = b"", []
+    for entry in entries:
+        keep.append(ctypes.create_string_buffer(entry.options, max(len(entry.options), 1)))
+        data += _ENTRY.pack(
+            entry.name.encode(), entry.replaces.encode(), entry.owner, round(entry.altitude * UNIT),
+            ctypes.addressof(keep[-1]), len(entry.options), 0, 0, b"", *[0] * 16,
+        )  # fmt: skip
+    return ctypes.create_string_buffer(data, max(len(data), 1)), keep
+
+
 class Failed(OSError):
     """A transaction that was refused; @failed: index of the entry, or NO_ENTRY."""
 
@@ -142,6 +191,37 @@ class Control:
 
     def _ioctl(self, nr: int, argument: bytearray) -> None:
         fcntl.ioctl(self.fd, _number(nr, len(argument)), argument, True)
+
+    def rule(self, *names: Entry, provisional_ms: int = 0, **keys: str | int | bool) -> int:
+        """Adds a rule; keys: disk, partition, name, driver, major, partuuid, partlabel, wwid. Returns its number."""
+        flags = sum(1 << bit for bit, key in enumerate(RULE_KEYS) if key in keys)
+        text = [str(keys.get(key, "")).encode() for key in ("name", "driver", "partuuid", "partlabel", "wwid")]
+        buffer, _keep = _packed(names)
+        argument = bytearray(
+            _RULE.pack(
+                _RULE.size, flags, 0, len(names), _ENTRY.size, int(keys.get("major", 0)), *text, ctypes.addressof(buffer),
+                provisional_ms, 0,
+            )
+        )  # fmt: skip
+        self._ioctl(6, argument)
+        return _RULE.unpack(argument)[2]
+
+    def remove_rule(self, ident: int) -> None:
+        self._ioctl(7, bytearray(struct.pack("=IIII", 16, 0, ident, 0)))
+
+    def rules(self) -> list[dict[str, object]]:
+        """Number, keys and count of filters of each, in their order."""
+        entries = bytearray(1024 * _RULE.size)
+        address = ctypes.addressof((ctypes.c_char * len(entries)).from_buffer(entries))
+        argument = bytearray(struct.pack("=IIQII", 24, 0, address, 1024, _RULE.size))
+        self._ioctl(8, argument)
+        result = []
+        for i in range(struct.unpack("=IIQII", argument)[3]):
+            _, flags, ident, count, _, major, *text, _, provisional, _ = _RULE.unpack_from(entries, i * _RULE.size)
+            values = [True, True, _text(text[0]), _text(text[1]), major, *map(_text, text[2:])]
+            keys = {key: value for bit, (key, value) in enumerate(zip(RULE_KEYS, values)) if flags & 1 << bit}
+            result.append({"id": ident, "filters": count, "provisional_ms": provisional, **keys})
+        return result
 
     def stack(self, name: str) -> Stack:
         """What is attached to a device."""
@@ -162,19 +242,12 @@ class Control:
         name, _, owner, altitude, _, size, flags, instance, state, *numbers = _ENTRY.unpack_from(entries, i * _ENTRY.size)
         return Entry(
             _text(name), altitude / UNIT, room.raw[:size], "", owner, instance, _text(state), flags,
-            dict(zip(GROUPS, numbers)), dict(zip(GROUPS, numbers[6:])),
+            list(numbers[:12]), dict(zip(GROUPS, numbers)),
         )  # fmt: skip
 
     def set(self, name: str, entries: Iterable[Entry], flags: int = 0, generation: int = 0, limit_ms: int = 20000) -> int:
         """A transaction. Returns the new generation; Failed says which entry was refused."""
-        data, keep = b"", []
-        for entry in entries:
-            keep.append(ctypes.create_string_buffer(entry.options, max(len(entry.options), 1)))
-            data += _ENTRY.pack(
-                entry.name.encode(), entry.replaces.encode(), entry.owner, round(entry.altitude * UNIT),
-                ctypes.addressof(keep[-1]), len(entry.options), 0, 0, b"", *[0] * 16,
-            )  # fmt: skip
-        buffer = ctypes.create_string_buffer(data, max(len(data), 1))
+        buffer, keep = _packed(entries)
         argument = bytearray(
             _STACK.pack(
                 _STACK.size, flags, *identity(name), generation, ctypes.addressof(buffer), len(keep), _ENTRY.size, limit_ms, 99
