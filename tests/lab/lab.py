@@ -68,7 +68,7 @@ def run_in(guest: Guest, args: argparse.Namespace, test: testfile.TestFile, show
     """Runs a test in a guest whose agent answers. Stops the guest when it cannot be trusted any more."""
     seed = os.environ.get("SEED") or str(random.getrandbits(31))
     ident = f"{test.name}-{time.monotonic_ns()}"
-    timeout = test.timeout * float(os.environ.get("LAB_TIMEOUT_SCALE", "1"))
+    timeout = testfile.limit(test, args.kernel) * float(os.environ.get("LAB_TIMEOUT_SCALE", "1"))
     guest.write_job(variables(args, test, seed))
     offset = guest.console.stat().st_size
     began = time.monotonic()

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFAULT_TIMEOUT = 120
+# KASAN and lockdep under emulation take so many times as long as a stock kernel.
+DEBUG_FACTOR = 4
 
 
 @dataclass
@@ -62,3 +64,8 @@ def read(path: Path) -> TestFile:
             case _:
                 raise ValueError(f"{path}:{number}: unknown '# lab: {word}'")
     return test
+
+
+def limit(test: TestFile, kernel: str) -> int:
+    """Seconds of the host's clock after which the test has failed."""
+    return test.timeout * (DEBUG_FACTOR if kernel == "debug" else 1)

@@ -27,7 +27,7 @@ took=$((($(date +%s%N) - began) / 1000000))
 cat /tmp/error
 expect 6 $status "exit code for a point that did not end in time"
 grep -q "$linear" /tmp/error || fail "the device that did not drain is not named"
-[ $took -ge 500 ] && [ $took -lt 5000 ] || fail "limit of 500 ms, ended after $took ms"
+((took >= 500 && took < 5000)) || fail "limit of 500 ms, ended after $took ms"
 expect "$instants" "$(seen "$a" test5 instants)" "instants"
 dmsetup resume linear
 wait $writer

@@ -21,8 +21,8 @@ for filter in test6 test4 test0; do
     expect 16384 "$(seen "$disk" $filter write_once)" "$filter"
     expect 0 "$(seen "$disk" $filter write_more)" "$filter"
 done
-taken=$(of_filter "$disk" test3 's["taken"]')
-resumed=$(of_filter "$disk" test3 's["resumed"]')
+taken=$(of_filter "$disk" test3 .statistics.taken)
+resumed=$(of_filter "$disk" test3 .statistics.resumed)
 [ "$taken" -gt 31 ] || fail "only $taken bios taken"
 expect "$taken" "$resumed" "resumed"
 

@@ -20,12 +20,10 @@ tool() {
 # detach_all: no filter anywhere, no gate closed, the bio hook off.
 detach_all() {
     local device rule
-    for rule in $(tool rule list --json | python3 -c 'import json,sys
-for rule in json.load(sys.stdin)["rules"]: print(rule["id"])'); do
+    for rule in $(tool rule list --json | jq -r '.rules[].id'); do
         tool rule remove "$rule"
     done
-    for device in $(tool devices --json | python3 -c 'import json,sys
-for device in json.load(sys.stdin)["devices"]: print(device["name"])'); do
+    for device in $(tool devices --json | jq -r '.devices[].name'); do
         tool stack "$device" set --empty > /dev/null
     done
     wait_until 15 hook_is_off
@@ -79,26 +77,22 @@ expect() {
     [ "$1" = "$2" ] || fail "$3: expected $1, got $2"
 }
 
-# of_filter DEVICE FILTER EXPRESSION: a Python expression over one entry of the tool's JSON, as f; s is its statistics.
+# of_filter DEVICE FILTER EXPRESSION: a jq expression over one entry of the tool's JSON.
 of_filter() {
-    tool stack "$1" --json | python3 -c '
-import json, sys
-for f in json.load(sys.stdin)["filters"]:
-    if f["name"] == sys.argv[1]:
-        s = f["statistics"]
-        print(eval(sys.argv[2]))' "$2" "$3"
+    tool stack "$1" --json | jq -r --arg name "$2" ".filters[] | select(.name == \$name) | $3"
 }
 
-# statistics DEVICE FILTER: bios and sectors by group, as the traced file has them.
+# What counts are printed as: bios by group, then sectors by group, as the traced file has them.
+COUNTS='.statistics | [.read, .write, .discard, .zeroes, .flush, .other] | map(.bios) + map(.sectors) | join(" ")'
+
+# statistics DEVICE FILTER
 statistics() {
-    of_filter "$1" "$2" '" ".join(str(s[g][n]) for n in ("bios", "sectors")
-        for g in ("read", "write", "discard", "zeroes", "flush", "other"))'
+    of_filter "$1" "$2" "$COUNTS"
 }
 
 # order DEVICE: its filters from high to low.
 order() {
-    tool stack "$1" --json | python3 -c 'import json, sys
-print(*[f["name"] for f in json.load(sys.stdin)["filters"]])'
+    tool stack "$1" --json | jq -r '[.filters[].name] | join(" ")'
 }
 
 # traced DEVICE...: the kernel's own count, summed over the devices (a partition's bios pass its disk's filters).
@@ -140,11 +134,7 @@ counted() {
 }
 
 all_statistics() { # DEVICE: a line for each filter
-    tool stack "$1" --json | python3 -c '
-import json, sys
-for f in json.load(sys.stdin)["filters"]:
-    print(f["name"], *[f["statistics"][g][n] for n in ("bios", "sectors")
-        for g in ("read", "write", "discard", "zeroes", "flush", "other")])'
+    tool stack "$1" --json | jq -r ".filters[] | .name + \" \" + ($COUNTS)"
 }
 
 # watch DEVICE [PARTITION...]: from here on ...
