@@ -55,6 +55,7 @@ class Options:
     append: str = ""
     smp: int | None = None
     memory: int | None = None  # MiB
+    disk: int | None = None  # MiB: an empty virtio disk
     icount: bool = False  # one instruction is one virtual nanosecond: for benchmarks
 
 
@@ -143,6 +144,10 @@ class Guest:
             share = f"local,id={tag},path={path},security_model=none,multidevs=remap"
             command += ["-fsdev", share + (",readonly=on" if readonly else "")]
             command += ["-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
+        if options.disk:
+            with open(self.dir / "disk", "wb") as disk:
+                disk.truncate(options.disk << 20)
+            command += ["-drive", "file=disk,format=raw,if=none,id=disk,cache=unsafe", "-device", "virtio-blk-pci,drive=disk"]
         return command
 
     def start(self, options: Options | None = None) -> float:

@@ -94,7 +94,8 @@ def run_in(guest: Guest, args: argparse.Namespace, test: testfile.TestFile, show
     if status == SKIPPED and not problems:
         print(f"skipped: {(output.strip().splitlines() or ['no reason given'])[-1]}")
     elif status == 0 and not problems:
-        print(f"passed in {seconds:.1f} s")
+        if not show:
+            print(f"passed in {seconds:.1f} s")
     else:
         if status > 0:
             problems.insert(0, f"exit status {status}")
@@ -136,6 +137,7 @@ def options_of(args: argparse.Namespace, test: testfile.TestFile) -> Options:
         append=" ".join(filter(None, [test.append, getattr(args, "append", "")])),
         smp=getattr(args, "smp", None) or test.smp,
         memory=test.memory,
+        disk=test.disk,
         icount=getattr(args, "icount", False),
     )
 

@@ -8,6 +8,7 @@
 # lab: fresh                    in a guest of its own
 # lab: append WORDS             words for the kernel's command line (implies fresh)
 # lab: smp N, # lab: memory MIB the guest's size (implies fresh)
+# lab: disk MIB                 an empty virtio disk, /dev/vda once virtio_blk is loaded (implies fresh)
 
 kernels, quick and timeout are read by tests/CMakeLists.txt as well.
 """
@@ -32,6 +33,7 @@ class TestFile:
     append: str = ""
     smp: int | None = None
     memory: int | None = None
+    disk: int | None = None
 
     @property
     def name(self) -> str:
@@ -61,6 +63,8 @@ def read(path: Path) -> TestFile:
                 test.fresh, test.smp = True, int(value)
             case "memory":
                 test.fresh, test.memory = True, int(value)
+            case "disk":
+                test.fresh, test.disk = True, int(value)
             case _:
                 raise ValueError(f"{path}:{number}: unknown '# lab: {word}'")
     return test
