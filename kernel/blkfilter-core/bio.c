@@ -155,7 +155,8 @@ static void bf_queue(struct bf_disk *disk, struct bio_list *list,
 }
 
 enum bf_admission {
-	BF_ADMITTED,
+	BF_ADMITTED,	/* with a reference on the version */
+	BF_COUNTED,	/* with a count on the disk */
 	BF_PARKED,	/* the bio is no longer the caller's */
 	BF_RETRY,	/* the version was replaced meanwhile */
 	BF_GONE,	/* the disk was removed: it has no chain any more */
@@ -169,8 +170,7 @@ enum bf_admission {
  */
 static noinline enum bf_admission bf_admit_closed(struct bf_disk *disk,
 						  struct bio *bio,
-						  bool privileged,
-						  struct bf_hold *hold)
+						  bool privileged)
 {
 	bool nowait = bio->bi_opf & REQ_NOWAIT;
 	enum bf_admission admission = BF_PARKED;
@@ -182,8 +182,7 @@ static noinline enum bf_admission bf_admit_closed(struct bf_disk *disk,
 		admission = BF_RETRY;
 	} else if (privileged && !disk->sealed) {
 		disk->extra++;
-		*hold = (struct bf_hold){ .extra = disk };
-		admission = BF_ADMITTED;
+		admission = BF_COUNTED;
 	} else if (!nowait) {
 		bf_make_async(bio);
 		trace_blkfilter_park(bio);
@@ -202,20 +201,32 @@ static noinline enum bf_admission bf_admit_closed(struct bf_disk *disk,
 
 /*
  * Gets a hold for a bio of @disk.  Called under rcu_read_lock(), which keeps
- * the disk; afterwards the hold does.
+ * the disk; afterwards the hold does.  A zoned disk that is opening stays closed
+ * for new bios until the parked ones are through: none may overtake them.
  */
 static __always_inline enum bf_admission bf_admit(struct bf_disk *disk,
 						  struct bio *bio,
 						  bool privileged,
-						  struct bf_hold *hold)
+						  struct bf_version **version)
 {
-	struct bf_version *version = rcu_dereference(disk->version);
-
-	if (likely(version && percpu_ref_tryget_live_rcu(&version->ref))) {
-		*hold = (struct bf_hold){ .version = version };
-		return BF_ADMITTED;
+	*version = rcu_dereference(disk->version);
+	if (likely(*version && percpu_ref_tryget_live_rcu(&(*version)->ref))) {
+		if (likely(!disk->zoned || privileged ||
+			   !READ_ONCE(disk->closed)))
+			return BF_ADMITTED;
+		percpu_ref_put(&(*version)->ref);
 	}
-	return bf_admit_closed(disk, bio, privileged, hold);
+	return bf_admit_closed(disk, bio, privileged);
+}
+
+/* What a bio that was admitted holds. */
+static __always_inline struct bf_hold bf_hold_from(enum bf_admission admission,
+						   struct bf_disk *disk,
+						   struct bf_version *version)
+{
+	if (likely(admission == BF_ADMITTED))
+		return (struct bf_hold){ .version = version };
+	return (struct bf_hold){ .extra = disk };
 }
 
 /* --- counting until completion --- */
@@ -350,66 +361,72 @@ static void bf_walk(struct blkfilter_path *path, u32 index, struct bio *bio)
 	bf_send(path, i | extra, bio);
 }
 
-/* The path of the partition whose filter has the tag, and where it goes on. */
-static struct blkfilter_path *bf_path_below(struct bf_version *version, u16 tag,
-					    u32 *index)
+/*
+ * Returned by value: a variable whose address is taken would keep the compiler
+ * from leaving our functions by tail calls (see bf_send()).
+ */
+struct bf_way {
+	struct blkfilter_path *path;
+	u32 n;
+};
+
+/* The path of the filter that has the tag, and the step below it. */
+static struct bf_way bf_path_below(struct bf_version *version, u16 tag)
 {
 	struct blkfilter_instance *inst;
 	struct blkfilter_path *path;
 	int i, k;
 
-	bf_for_each_instance(version, path, i, k, inst) {
-		if (inst->tag == tag) {
-			*index = bf_fault(OWN_AT_TOP) ? 0 : k + 1;
-			return path;
-		}
-	}
-	*index = 0;
-	return NULL;
+	bf_for_each_instance(version, path, i, k, inst)
+		if (inst->tag == tag)
+			return (struct bf_way){
+				path, bf_fault(OWN_AT_TOP) ? 0 : k + 1,
+			};
+	return (struct bf_way){ NULL, 0 };
 }
 
 /*
  * The path for a bio of the whole disk: a filtered partition that it overlaps,
- * or the disk's own.  @sectors: how many of the bio's sectors go that way.
+ * or the disk's own; and how many of the bio's sectors go that way.
  */
-static struct blkfilter_path *bf_path_at(struct bf_version *version,
-					 sector_t sector, u32 *sectors)
+static struct bf_way bf_path_at(struct bf_version *version, sector_t sector,
+				u32 sectors)
 {
 	u32 i;
 
 	for (i = 0; i < version->nr_parts; i++) {
 		struct blkfilter_path *path = version->parts[i];
+		sector_t end = READ_ONCE(path->end);
 
-		if (sector >= path->end)
+		if (sector >= end)
 			continue;
-		if (sector >= path->start) {
-			*sectors = min_t(sector_t, *sectors,
-					 path->end - sector);
-			return path;
-		}
-		*sectors = min_t(sector_t, *sectors, path->start - sector);
+		if (sector >= path->start)
+			return (struct bf_way){
+				path, min_t(sector_t, sectors, end - sector),
+			};
+		sectors = min_t(sector_t, sectors, path->start - sector);
 		break;
 	}
-	return version->whole;
+	return (struct bf_way){ version->whole, sectors };
 }
 
-static __always_inline struct blkfilter_path *
-bf_path_of(struct bf_version *version, struct bio *bio, u32 *sectors)
+static __always_inline struct bf_way bf_path_of(struct bf_version *version,
+						struct bio *bio)
 {
 	struct block_device *bdev = bio->bi_bdev;
+	u32 sectors = bio_sectors(bio);
 	u8 no = bdev_partno(bdev);
 
-	*sectors = bio_sectors(bio);
 	if (no) {
 		struct blkfilter_path *path =
 			no < version->nr_no ? version->by_no[no] : NULL;
 
 		if (likely(!path || path->bdev == bdev))
-			return path ?: version->whole;
+			return (struct bf_way){ path ?: version->whole, sectors };
 		/* Deleted or exchanged meanwhile: the sectors decide. */
 	}
-	if (likely(!version->nr_parts) || !*sectors)
-		return version->whole;
+	if (likely(!version->nr_parts) || !sectors)
+		return (struct bf_way){ version->whole, sectors };
 	return bf_path_at(version, bio->bi_iter.bi_sector, sectors);
 }
 
@@ -428,9 +445,12 @@ static struct bio *bf_split(struct bf_disk *disk, struct bio *bio, u32 sectors)
 	struct bio *front;
 
 	bio_clear_polled(bio);
-	front = bio_split(bio, sectors,
-			  current->bio_list ? GFP_NOWAIT | __GFP_NOWARN :
-					      GFP_NOIO, &disk->splits);
+	/*
+	 * Never waits: the fronts that would have to be completed first may be
+	 * waiting for the worker, which may be us.
+	 */
+	front = bio_split(bio, sectors, GFP_NOWAIT | __GFP_NOWARN,
+			  &disk->splits);
 	if (front)
 		bio_chain(front, bio);
 	return front;
@@ -441,15 +461,14 @@ static void bf_enter(struct bf_disk *disk, struct bf_version *version,
 		     struct bf_hold hold, struct bio *bio)
 {
 	u32 extra = hold.version ? 0 : BF_INDEX_EXTRA;
-	struct blkfilter_path *path;
 	struct bio *front;
-	u32 sectors;
+	struct bf_way way;
 
 	for (;;) {
-		path = bf_path_of(version, bio, &sectors);
+		way = bf_path_of(version, bio);
 		if (op_is_write(bio_op(bio)))
-			bf_check_size(path);
-		if (likely(sectors == bio_sectors(bio)))
+			bf_check_size(way.path);
+		if (likely(way.n == bio_sectors(bio)))
 			break;
 		if (bf_bio_atomic(bio)) {
 			/* Half of it would be another device's. */
@@ -458,31 +477,31 @@ static void bf_enter(struct bf_disk *disk, struct bf_version *version,
 			bf_drop(hold);
 			return;
 		}
-		front = bf_split(disk, bio, sectors);
+		front = bf_split(disk, bio, way.n);
 		if (!front) {
-			bf_drop(hold);
 			bf_queue(disk, &disk->deferred, bio);
+			bf_drop(hold);
 			return;
 		}
 		bf_hold_again(hold);
-		bf_walk(path, extra, front);
+		bf_walk(way.path, extra, front);
 	}
-	bf_walk(path, extra, bio);
+	bf_walk(way.path, extra, bio);
 }
 
 /* A filter's own bio with a hold. */
 static void bf_enter_own(struct bf_disk *disk, struct bf_version *version,
 			 struct bf_hold hold, struct bio *bio)
 {
-	struct blkfilter_path *path = NULL;
 	u16 tag = *bf_hole(bio);
-	u32 index;
+	struct bf_way way = {};
 
 	bio->bi_flags &= ~BF_OWN;
 	if (tag)
-		path = bf_path_below(version, tag, &index);
-	if (path)
-		bf_walk(path, index | (hold.version ? 0 : BF_INDEX_EXTRA), bio);
+		way = bf_path_below(version, tag);
+	if (way.path)
+		bf_walk(way.path,
+			way.n | (hold.version ? 0 : BF_INDEX_EXTRA), bio);
 	else
 		bf_enter(disk, version, hold, bio);
 }
@@ -510,9 +529,9 @@ static void bf_admitted(struct bf_disk *disk, struct bf_version *version,
  */
 void notrace bf_submit(struct bio *bio)
 {
-	struct bf_hold hold = {};
+	enum bf_admission admission = BF_GONE;
+	struct bf_version *version = NULL;
 	struct bf_disk *disk;
-	enum bf_admission admission;
 
 	rcu_read_lock();
 	do {
@@ -529,27 +548,20 @@ void notrace bf_submit(struct bio *bio)
 		if (bf_passed(bio, READ_ONCE(disk->id)) &&
 		    (!(*bf_hole(bio) & BF_SHORTCUT) || current->bio_list ||
 		     bf_fault(REMAINDER_PASSES_GATE))) {
-			disk = NULL;
+			admission = BF_GONE;
 			break;
 		}
-		admission = bf_admit(disk, bio, bf_is_own(bio), &hold);
-		if (admission == BF_PARKED) {
-			rcu_read_unlock();
-			return;
-		}
-		if (admission == BF_GONE)
-			disk = NULL;
+		admission = bf_admit(disk, bio, bf_is_own(bio), &version);
 	} while (admission == BF_RETRY);
-
 	rcu_read_unlock();
-	if (!disk) {
-		static_call(bf_original)(bio);
+
+	if (admission == BF_PARKED)
 		return;
-	}
-	/* With a count instead of a reference the version cannot change. */
-	bf_admitted(disk,
-		    hold.version ?: rcu_dereference_protected(disk->version, 1),
-		    hold, bio);
+	if (admission == BF_GONE)
+		static_call(bf_original)(bio);
+	else	/* with a count the version cannot change: the gate is closed */
+		bf_admitted(disk, version,
+			    bf_hold_from(admission, disk, version), bio);
 }
 
 /* --- the worker of a disk --- */
@@ -607,11 +619,16 @@ static struct bio *bf_pop_parked(struct bf_disk *disk,
 	struct bio *bio = NULL;
 
 	rcu_read_lock();
-	*version = rcu_dereference(disk->version);
-	if (*version && !percpu_ref_tryget_live_rcu(&(*version)->ref)) {
-		/* Closed; opening it queues the worker again. */
-		rcu_read_unlock();
-		return NULL;
+	for (;;) {
+		*version = rcu_dereference(disk->version);
+		if (!*version || percpu_ref_tryget_live_rcu(&(*version)->ref))
+			break;
+		if (READ_ONCE(disk->closed)) {
+			/* Opening it queues the worker again. */
+			rcu_read_unlock();
+			return NULL;
+		}
+		cpu_relax();	/* the version was replaced meanwhile */
 	}
 	spin_lock_irq(&disk->lock);
 	bio = bio_list_pop(&disk->parked);
@@ -624,6 +641,26 @@ static struct bio *bf_pop_parked(struct bf_disk *disk,
 	if (!bio && *version)
 		percpu_ref_put(&(*version)->ref);
 	return bio;
+}
+
+/**
+ * bf_unseal() - the gate is only closed again: own bios pass
+ * @disk: the disk.
+ */
+void bf_unseal(struct bf_disk *disk)
+{
+	struct bio_list parked;
+	struct bio *bio;
+
+	spin_lock_irq(&disk->lock);
+	disk->sealed = false;
+	parked = disk->parked;
+	bio_list_init(&disk->parked);
+	while ((bio = bio_list_pop(&parked)))
+		bio_list_add(bf_is_own(bio) ? &disk->deferred : &disk->parked,
+			     bio);
+	spin_unlock_irq(&disk->lock);
+	queue_work(disk->wq, &disk->work);
 }
 
 static void bf_run_parked(struct bf_disk *disk)
@@ -746,7 +783,7 @@ static void bf_prepare_own(struct blkfilter *flt, struct bio *bio)
 void blkfilter_submit_below(struct blkfilter *flt, struct bio *bio)
 {
 	bf_prepare_own(flt, bio);
-	bio_set_dev(bio, bdev_whole(flt->bdev));
+	bio_set_dev(bio, flt->core->disk->gd->part0);
 	bf_mark_own(bio, flt->core->tag);
 	submit_bio_noacct(bio);
 }
@@ -755,22 +792,26 @@ EXPORT_SYMBOL_GPL(blkfilter_submit_below);
 /* Counts a bio to another device for @disk until it completes, and sends it. */
 static void bf_submit_elsewhere(struct bf_disk *disk, struct bio *bio)
 {
-	struct bf_hold hold = {};
 	enum bf_admission admission;
+	struct bf_version *version;
+	struct bf_hold hold;
 
+	bf_mark_own(bio, 0);
 	do {
 		rcu_read_lock();
-		admission = bf_admit(disk, bio, true, &hold);
+		admission = bf_admit(disk, bio, true, &version);
 		rcu_read_unlock();
 	} while (admission == BF_RETRY);
 	if (admission == BF_PARKED)
 		return;
-	if (admission == BF_ADMITTED && !bf_count(disk, bio, hold)) {
-		bf_drop(hold);
-		bf_queue(disk, &disk->deferred, bio);
-		return;
+	if (admission != BF_GONE) {
+		hold = bf_hold_from(admission, disk, version);
+		if (!bf_count(disk, bio, hold)) {
+			bf_queue(disk, &disk->deferred, bio);
+			bf_drop(hold);
+			return;
+		}
 	}
-	bf_mark_own(bio, 0);
 	submit_bio_noacct(bio);
 }
 
@@ -785,7 +826,7 @@ static void bf_submit_elsewhere(struct bf_disk *disk, struct bio *bio)
 void blkfilter_submit_other(struct blkfilter *flt, struct bio *bio)
 {
 	bf_prepare_own(flt, bio);
-	bf_submit_elsewhere(flt->core->dev->disk, bio);
+	bf_submit_elsewhere(flt->core->disk, bio);
 }
 EXPORT_SYMBOL_GPL(blkfilter_submit_other);
 

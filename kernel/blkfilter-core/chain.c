@@ -12,6 +12,13 @@
 #include <linux/sort.h>
 #include "core.h"
 
+/* Drained and retired, whichever came last, maybe at the same moment. */
+static void bf_version_retire(struct bf_version *version)
+{
+	if (!test_and_set_bit(0, &version->ending))
+		queue_work(bf_wq, &version->work);
+}
+
 static void bf_version_drained(struct percpu_ref *ref)
 {
 	struct bf_version *version = container_of(ref, struct bf_version, ref);
@@ -19,7 +26,7 @@ static void bf_version_drained(struct percpu_ref *ref)
 
 	wake_up_all(&disk->wait);
 	if (READ_ONCE(version->retired))
-		queue_work(bf_wq, &version->work);
+		bf_version_retire(version);
 }
 
 static void bf_version_free_rcu(struct rcu_head *rcu)
@@ -43,6 +50,23 @@ void bf_version_free(struct bf_version *version)
 	call_rcu(&version->rcu, bf_version_free_rcu);
 }
 
+/*
+ * Can nobody reach what goes with this version?  Bios of older versions may be in
+ * the same filters, and bios that were admitted by a count hold no version.
+ */
+static bool bf_version_is_last(struct bf_version *version)
+{
+	struct bf_disk *disk = version->disk;
+	bool last;
+
+	spin_lock_irq(&disk->lock);
+	last = !disk->extra &&
+	       list_first_entry(&disk->versions, struct bf_version, link) ==
+	       version;
+	spin_unlock_irq(&disk->lock);
+	return last;
+}
+
 /* A retired version is drained: take down what went with it. */
 static void bf_version_end(struct work_struct *work)
 {
@@ -50,6 +74,7 @@ static void bf_version_end(struct work_struct *work)
 	struct bf_disk *disk = version->disk;
 	struct blkfilter_instance *inst, *next;
 
+	wait_event(disk->wait, bf_version_is_last(version));
 	list_for_each_entry_safe(inst, next, &version->dying, link) {
 		list_del(&inst->link);
 		bf_instance_deactivate(inst);
@@ -58,6 +83,7 @@ static void bf_version_end(struct work_struct *work)
 	spin_lock_irq(&disk->lock);
 	list_del(&version->link);
 	spin_unlock_irq(&disk->lock);
+	wake_up_all(&disk->wait);
 	bf_version_free(version);
 	bf_disk_put(disk);
 }
@@ -216,7 +242,7 @@ void bf_version_publish(struct bf_disk *disk, struct bf_version *version,
 		list_splice_init(dying, &old->dying);
 	WRITE_ONCE(old->retired, true);
 	if (percpu_ref_is_dying(&old->ref))
-		queue_work(bf_wq, &old->work);
+		bf_version_retire(old);
 	else
 		percpu_ref_kill(&old->ref);
 }
@@ -305,7 +331,7 @@ void blkfilter_changed(struct blkfilter *flt, sector_t sector,
 	sector_t from = dev->start + sector, to = from + sectors;
 	struct blkfilter_instance *inst;
 	struct blkfilter_path *path;
-	struct bf_version *version = bf_version_get(dev->disk);
+	struct bf_version *version = bf_version_get(flt->core->disk);
 	int i, k;
 
 	if (!version)

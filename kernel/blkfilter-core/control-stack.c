@@ -33,7 +33,7 @@ static int bf_show_instance(struct blkfilter_instance *inst,
 	entry->options_size = inst->options_size;
 	if (!inst->options_size)
 		return 0;
-	shown->options = kmemdup(inst->options, inst->options_size, GFP_KERNEL);
+	shown->options = kmemdup(inst->options, inst->options_size, GFP_NOIO);
 	return shown->options ? 0 : -ENOMEM;
 }
 

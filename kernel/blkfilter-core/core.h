@@ -64,6 +64,8 @@ struct bf_version;
  * @flt:       the filter's part.
  * @ops:       the filter.
  * @dev:       the device.
+ * @bdev:      its block device, held.
+ * @disk:      its disk, referenced, from activation on.
  * @link:      in a list of those to take down.
  * @altitude:  in millionths.
  * @number:    unique for ever.
@@ -76,7 +78,8 @@ struct bf_version;
  * @from_first_bio: attached before the device's first bio.
  * @active:    activate() was called, deactivate() not yet.
  * @settled:   settled() was called.
- * @prepared:  has heard of a point that is not over.
+ * @heard:     how far the filter has heard of a point that is not over: a phase
+ *             and one, or 0.
  * @users:     commands that are running, and the attachment itself.
  * @unused:    @users is 0.
  * @stats:     per CPU.
@@ -85,6 +88,8 @@ struct blkfilter_instance {
 	struct blkfilter *flt;
 	struct blkfilter_operations *ops;
 	struct bf_dev *dev;
+	struct block_device *bdev;
+	struct bf_disk *disk;
 	struct list_head link;
 	u64 altitude;
 	u64 number;
@@ -98,7 +103,7 @@ struct blkfilter_instance {
 	bool from_first_bio;
 	bool active;
 	bool settled;
-	bool prepared;
+	u8 heard;
 	refcount_t users;
 	struct completion unused;
 	struct blkfilter_statistics __percpu *stats;
@@ -152,6 +157,7 @@ struct blkfilter_path {
  * @disk:    referenced.
  * @link:    in bf_disk.versions.
  * @retired: another version was published; freed when @ref is zero.
+ * @ending:  bit 0: @work was queued.
  * @dying:   instances that go when it is drained.
  * @work:    takes it down.
  * @whole:   path of the whole disk.
@@ -164,6 +170,7 @@ struct bf_version {
 	struct bf_disk *disk;
 	struct list_head link;
 	bool retired;
+	unsigned long ending;
 	struct list_head dying;
 	struct work_struct work;
 	struct blkfilter_path *whole;
@@ -203,6 +210,7 @@ struct bf_stack {
  * @holders:    the system's own table, and each instance.
  * @busy:       users that bf_disk_ensure()d it; under bf_lock.
  * @lost:       looks whether a rescan brought the partition back.
+ * @lost_disk:  its disk, referenced while @lost is queued.
  * @settling:   see settle.c.
  * @was_idle:   its counters were zero since @settle_from.
  * @settle_from: jiffies at which settling began.
@@ -228,6 +236,7 @@ struct bf_dev {
 	u32 busy;
 	struct work_struct resize;
 	struct work_struct lost;
+	struct bf_disk *lost_disk;
 	bool settling;
 	bool was_idle;
 	unsigned long settle_from;
@@ -313,6 +322,7 @@ void bf_bio_exit(void);
 void bf_submit(struct bio *bio);
 void bf_worker(struct work_struct *work);
 void bf_extra_put(struct bf_disk *disk);
+void bf_unseal(struct bf_disk *disk);
 int bf_records_init(struct bf_disk *disk);
 
 /* --- gate.c --- */
@@ -387,7 +397,8 @@ bf_instance_new(struct bf_dev *dev, struct blkfilter_operations *ops,
 int bf_instance_attach(struct blkfilter_instance *inst, bool appearing);
 void bf_instance_put(struct blkfilter_instance *inst);
 void bf_instance_destroy(struct blkfilter_instance *inst);
-void bf_instance_activate(struct blkfilter_instance *inst);
+void bf_instance_activate(struct blkfilter_instance *inst,
+			  struct bf_disk *disk);
 void bf_instance_deactivate(struct blkfilter_instance *inst);
 void bf_instance_settled(struct blkfilter_instance *inst);
 void bf_instance_stats(struct blkfilter_instance *inst,
@@ -454,7 +465,7 @@ struct bf_frozen {
 	bool settled;
 };
 
-bool bf_settle_counting(struct bf_dev *dev);
+bool bf_settle_counting(struct bf_dev *dev, bool *settling);
 int bf_settle_freeze(struct bf_dev *dev, u32 openers, struct bf_frozen *frozen);
 void bf_settle_thaw(struct bf_frozen *frozen);
 void bf_settle_start(struct bf_dev *dev);
@@ -469,7 +480,7 @@ void bf_dev_get(struct bf_dev *dev);
 void bf_dev_put(struct bf_dev *dev);
 struct block_device *bf_dev_pin(struct bf_dev *dev);
 void bf_dev_unpin(struct block_device *bdev);
-void bf_dev_hold(struct bf_dev *dev);
+struct block_device *bf_dev_hold(struct bf_dev *dev);
 void bf_dev_unhold(struct bf_dev *dev);
 void bf_dev_check(struct bf_dev *dev);
 void bf_dev_refresh(struct bf_dev *dev);

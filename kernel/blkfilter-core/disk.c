@@ -10,6 +10,7 @@
 #include <linux/hash.h>
 #include <linux/module.h>
 #include <linux/rculist.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "core.h"
 
@@ -21,6 +22,7 @@ static DECLARE_BITMAP(bf_ids, BF_IDS) = { 1 };	/* 0 is never used */
 static DEFINE_SPINLOCK(bf_ids_lock);
 static unsigned long bf_id_last;
 static DECLARE_WAIT_QUEUE_HEAD(bf_claim_wait);
+static DEFINE_SPINLOCK(bf_claims_lock);	/* bf_disk.claimed */
 
 static __always_inline struct hlist_head *bf_bucket(struct gendisk *gd)
 {
@@ -210,10 +212,13 @@ static struct bf_disk *bf_disk_create(struct bf_dev *dev)
 struct bf_disk *bf_disk_ensure(struct bf_dev *dev)
 {
 	struct bf_disk *disk;
+	unsigned int noio;
 	int ret = bf_hook_get();
 
 	if (ret)
 		return ERR_PTR(ret);
+	/* Opening a gate needs bf_lock: no I/O for memory while it is held. */
+	noio = memalloc_noio_save();
 	mutex_lock(&bf_lock);
 	disk = dev->disk;
 	dev->busy++;
@@ -243,6 +248,7 @@ out:
 	else
 		bf_disk_get(disk);
 	mutex_unlock(&bf_lock);
+	memalloc_noio_restore(noio);
 	bf_hook_put();
 	return disk;
 }
@@ -316,12 +322,12 @@ static bool bf_try_claim(struct bf_disk **disk, u32 n)
 	bool free = true;
 	u32 i;
 
-	mutex_lock(&bf_lock);
+	spin_lock(&bf_claims_lock);
 	for (i = 0; i < n; i++)
 		free = free && !disk[i]->claimed;
 	for (i = 0; i < n && free; i++)
 		disk[i]->claimed = true;
-	mutex_unlock(&bf_lock);
+	spin_unlock(&bf_claims_lock);
 	return free;
 }
 
@@ -345,9 +351,9 @@ void bf_unclaim(struct bf_disk **disk, u32 n)
 {
 	u32 i;
 
-	mutex_lock(&bf_lock);
+	spin_lock(&bf_claims_lock);
 	for (i = 0; i < n; i++)
 		disk[i]->claimed = false;
-	mutex_unlock(&bf_lock);
+	spin_unlock(&bf_claims_lock);
 	wake_up_all(&bf_claim_wait);
 }

@@ -69,7 +69,8 @@ void bf_event(enum blkfilter_event_type type, const struct bf_dev *dev,
 		event.device.minor = MINOR(dev->devt);
 		event.device.diskseq = dev->diskseq;
 	}
-	if (!(current->flags & PF_KTHREAD)) {
+	/* In an interrupt current is somebody else, and its lock not ours. */
+	if (in_task() && !(current->flags & PF_KTHREAD)) {
 		event.pid = task_tgid_nr(current);
 		get_task_comm(event.comm, current);
 	}

@@ -169,12 +169,8 @@ static int bf_gates_seal(struct bf_gates *gates)
 			all = all && !disk->extra;
 			spin_unlock_irq(&disk->lock);
 		}
-		for (i = 0; !all && i < gates->n; i++) {
-			spin_lock_irq(&gates->disk[i]->lock);
-			gates->disk[i]->sealed = false;
-			spin_unlock_irq(&gates->disk[i]->lock);
-			queue_work(gates->disk[i]->wq, &gates->disk[i]->work);
-		}
+		for (i = 0; !all && i < gates->n; i++)
+			bf_unseal(gates->disk[i]);
 	} while (!all);
 	return 0;
 }

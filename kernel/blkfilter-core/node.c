@@ -16,6 +16,7 @@
  */
 #include <linux/delay.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 #include "core.h"
@@ -48,10 +49,20 @@ void bf_dev_put(struct bf_dev *dev)
  * the driver's module as well: a filtered disk does (disk.c), and bf_dev_pin().
  */
 
-/* An instance holds the block device; its disk holds the driver. */
-void bf_dev_hold(struct bf_dev *dev)
+/*
+ * An instance holds the block device; its disk holds the driver.
+ * Return: the block device, or NULL when it is gone.
+ */
+struct block_device *bf_dev_hold(struct bf_dev *dev)
 {
-	refcount_inc(&dev->holders);
+	struct block_device *bdev;
+
+	mutex_lock(&bf_lock);
+	bdev = dev->bdev;
+	if (bdev)
+		refcount_inc(&dev->holders);
+	mutex_unlock(&bf_lock);
+	return bdev;
 }
 
 void bf_dev_unhold(struct bf_dev *dev)
@@ -169,7 +180,7 @@ int bf_devs_of_disk(struct gendisk *gd, struct bf_dev ***list, u32 *n)
 	xa_for_each(&bf_nodes, index, dev)
 		room += dev->gd == gd;
 	*n = 0;
-	*list = kcalloc(room, sizeof(**list), GFP_KERNEL);
+	*list = kcalloc(room ?: 1, sizeof(**list), GFP_NOIO);
 	xa_for_each(&bf_nodes, index, dev) {
 		if (dev->gd != gd || !*list)
 			continue;
@@ -247,6 +258,8 @@ void bf_dev_refresh(struct bf_dev *dev)
 	WRITE_ONCE(dev->sectors, bdev_nr_sectors(dev->bdev));
 	WRITE_ONCE(dev->diskseq, dev->gd->diskseq);
 	bf_resize_paths(dev);
+	if (dev->disk)
+		dev->disk->changes++;
 }
 
 static void bf_resize_work(struct work_struct *work)
@@ -327,7 +340,7 @@ struct bf_dev *bf_dev_private(struct block_device *bdev)
 
 static bool bf_same_partition(const struct bf_dev *old, const struct bf_dev *new)
 {
-	return !old->bdev && old->gd == new->gd && old->partno == new->partno &&
+	return !old->bdev && old->stack.n && old->gd == new->gd && old->partno == new->partno &&
 	       old->start == new->start && old->sectors == new->sectors &&
 	       !strcmp(old->partuuid, new->partuuid);
 }
@@ -354,10 +367,14 @@ static void bf_dev_rebind(struct bf_dev *dev, struct bf_dev *new)
 	swap(dev->held, new->held);
 	dev->bdev = dev->held;
 	new->bdev = NULL;
-	bf_dev_hold(dev);	/* the table's, dropped when it went away */
+	/* The table's, dropped when it went away; an instance has another. */
+	refcount_inc(&dev->holders);
+	dev->disk->changes++;
 	dev->devt = new->devt;
-	for (i = 0; i < dev->stack.n; i++)
+	for (i = 0; i < dev->stack.n; i++) {
+		dev->stack.inst[i]->bdev = dev->bdev;
 		dev->stack.inst[i]->flt->bdev = dev->bdev;
+	}
 	bf_path_rebind(dev);
 }
 
@@ -378,7 +395,7 @@ static int bf_node_add(struct device *device)
 		bf_dev_get(old);
 		swap(old, dev);
 	}
-	known = xa_err(xa_store(&bf_nodes, device->devt, dev, GFP_KERNEL)) == 0;
+	known = xa_err(xa_store(&bf_nodes, device->devt, dev, GFP_NOIO)) == 0;
 	mutex_unlock(&bf_lock);
 	if (!known || old) {
 		struct bf_dev *useless = old ?: dev;
@@ -398,6 +415,15 @@ static int bf_node_add(struct device *device)
 
 /* --- devices that go --- */
 
+/* Timers hold references; one that runs now ends by itself. */
+static void bf_dev_stop_timers(struct bf_dev *dev)
+{
+	if (cancel_delayed_work(&dev->settle))
+		bf_dev_put(dev);
+	if (cancel_delayed_work(&dev->provisional))
+		bf_dev_put(dev);
+}
+
 /* Collects a gone device's instances; under bf_lock. */
 static void bf_dev_strip(struct bf_dev *dev, enum blkfilter_reason reason,
 			 struct list_head *dying)
@@ -416,6 +442,7 @@ static void bf_dev_strip(struct bf_dev *dev, enum blkfilter_reason reason,
 	}
 	dev->stack.n = 0;
 	dev->settling = false;
+	bf_dev_stop_timers(dev);
 }
 
 /* The disk is gone: its bios find no chain from now on; under bf_lock. */
@@ -444,6 +471,24 @@ static bool bf_partition_exists(const struct bf_dev *lost)
 	return false;
 }
 
+/* Detaches what is on a partition that is gone for good; under bf_lock. */
+static bool bf_lost_strip(struct bf_dev *dev, struct bf_disk *disk)
+{
+	static const struct bf_stack none;
+	struct bf_version *version = bf_version_build(disk, dev, &none);
+	LIST_HEAD(dying);
+
+	if (!version)
+		return false;
+	bf_dev_strip(dev, bf_partition_exists(dev) ? BLKFILTER_REASON_CHANGED :
+						     BLKFILTER_REASON_REMOVED,
+		     &dying);
+	disk->changes++;
+	bf_version_publish(disk, version, &dying);
+	bf_disk_shrink(dev);
+	return true;
+}
+
 /*
  * A filtered partition was deleted.  When the rescan that did it is over and has
  * not brought it back, its filters go.
@@ -451,46 +496,45 @@ static bool bf_partition_exists(const struct bf_dev *lost)
 static void bf_lost_work(struct work_struct *work)
 {
 	struct bf_dev *dev = container_of(work, struct bf_dev, lost);
-	static const struct bf_stack none;
-	struct bf_version *version;
-	struct bf_disk *disk;
-	bool again = false;
-	LIST_HEAD(dying);
+	struct bf_disk *disk = dev->lost_disk;
+	unsigned int noio = memalloc_noio_save();
+	bool done = true;
 
-	mutex_lock(&dev->gd->open_mutex);
-	mutex_unlock(&dev->gd->open_mutex);
+	mutex_lock(&disk->gd->open_mutex);
+	mutex_unlock(&disk->gd->open_mutex);
 	for (;;) {
 		mutex_lock(&bf_lock);
-		disk = dev->disk;
-		if (!disk || dev->bdev || !disk->closed)
+		if (!dev->disk || dev->bdev || !disk->closed)
 			break;
-		bf_disk_get(disk);
 		mutex_unlock(&bf_lock);
 		bf_wait_open(disk);
-		bf_disk_put(disk);
 	}
-	if (disk && !dev->bdev) {
-		bf_disk_get(disk);
-		version = bf_version_build(disk, dev, &none);
-		if (version) {
-			bf_dev_strip(dev, bf_partition_exists(dev) ?
-					  BLKFILTER_REASON_CHANGED :
-					  BLKFILTER_REASON_REMOVED, &dying);
-			disk->changes++;
-			bf_version_publish(disk, version, &dying);
-			bf_disk_shrink(dev);
-		}
-		again = !version;
-		bf_disk_put(disk);
-	}
+	if (dev->disk && !dev->bdev)
+		done = bf_lost_strip(dev, disk);
 	mutex_unlock(&bf_lock);
-	if (again) {
+	memalloc_noio_restore(noio);
+	if (!done) {
 		/* No memory now; nothing is lost by leaving it for a while. */
 		msleep(100);
 		queue_work(bf_wq, &dev->lost);
 		return;
 	}
+	bf_disk_put(disk);
 	bf_dev_put(dev);
+}
+
+/* Looks after it when the rescan is over; under bf_lock. */
+static void bf_lost(struct bf_dev *dev)
+{
+	struct bf_disk *disk = dev->disk;
+
+	bf_dev_get(dev);
+	bf_disk_get(disk);
+	dev->lost_disk = disk;
+	if (queue_work(bf_wq, &dev->lost))
+		return;
+	bf_dev_put(dev);
+	bf_disk_put(disk);	/* not the last: the device's is there */
 }
 
 /* Waits for an open gate and returns with bf_lock held. */
@@ -519,6 +563,7 @@ static void bf_node_del(struct device *device)
 {
 	struct bf_disk *disk;
 	struct bf_dev *dev;
+	bool lost = false;
 
 	if (!device->devt)
 		return;
@@ -536,18 +581,17 @@ static void bf_node_del(struct device *device)
 		bf_disk_gone(disk);
 	} else if (dev->disk && !bf_leaving) {
 		bf_path_rebind(dev);
-		bf_dev_get(dev);
-		queue_work(bf_wq, &dev->lost);
+		dev->disk->changes++;
+		lost = true;
+		bf_lost(dev);
 	}
 	mutex_unlock(&bf_lock);
 	if (!bf_leaving)
 		bf_event(BLKFILTER_EVENT_DEVICE_REMOVED, dev, dev->name, 0, 0,
 			 NULL, 0);
-	/* Timers hold references; one that runs now ends by itself. */
-	if (cancel_delayed_work(&dev->settle))
-		bf_dev_put(dev);
-	if (cancel_delayed_work(&dev->provisional))
-		bf_dev_put(dev);
+	/* A rescan may bring a filtered partition back: it goes on settling. */
+	if (bf_leaving || !lost)
+		bf_dev_stop_timers(dev);
 	bf_dev_unhold(dev);
 	bf_dev_put(dev);
 }

@@ -8,6 +8,7 @@
  * The caller may be killed at any moment: nothing here waits interruptibly once
  * the disks are claimed, and closing has a time limit.
  */
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "core.h"
 #include "trace.h"
@@ -31,13 +32,15 @@ static void bf_point_tell_version(struct bf_version *version,
 		if (!(inst->ops->flags & BLKFILTER_NEEDS_POINTS) ||
 		    !inst->ops->point || !bf_point_concerns(only, inst->dev))
 			continue;
-		/* One that was attached in between hears nothing of it. */
-		if (phase == BLKFILTER_POINT_PREPARE)
-			inst->prepared = true;
-		if (inst->prepared)
-			inst->ops->point(inst->flt, phase, id);
-		if (phase == BLKFILTER_POINT_DONE)
-			inst->prepared = false;
+		/*
+		 * Each phase once, though several devices of a disk may take
+		 * part; nothing to one that was attached in between.
+		 */
+		if (phase == BLKFILTER_POINT_DONE ? !inst->heard :
+						    inst->heard != phase)
+			continue;
+		inst->heard = phase == BLKFILTER_POINT_DONE ? 0 : phase + 1;
+		inst->ops->point(inst->flt, phase, id);
 	}
 }
 
@@ -173,7 +176,6 @@ static int bf_point_frozen(struct blkfilter_point *point,
 	u32 n = point->close_count, i;
 	int ret;
 
-	bf_point_tell_all(dev, n, BLKFILTER_POINT_PREPARE, point->id);
 	ret = bf_gates_close(gates);
 	if (!ret)
 		bf_point_instant(gates, dev, n, point->id);
@@ -182,7 +184,6 @@ static int bf_point_frozen(struct blkfilter_point *point,
 	bf_gates_open(gates);
 	point->closed_ns = gates->closed_ns;
 	trace_blkfilter_point(gates->n, gates->closed_ns, ret);
-	bf_point_tell_all(dev, n, BLKFILTER_POINT_DONE, point->id);
 	for (i = 0; i < n && !ret; i++)
 		bf_event(BLKFILTER_EVENT_POINT, dev[i], "", 0, 0, point->id,
 			 sizeof(point->id));
@@ -215,11 +216,17 @@ static int bf_point_run(struct blkfilter_point *point, struct bf_gates *gates,
 	u32 n = point->freeze_count, i;
 	struct block_device **frozen = kcalloc(n ?: 1, sizeof(*frozen),
 					       GFP_KERNEL);
-	ktime_t since = ktime_get();
+	unsigned int noio;
+	ktime_t since;
 	int ret = 0;
 
 	if (!frozen)
 		return -ENOMEM;
+	bf_point_tell_all(close, point->close_count, BLKFILTER_POINT_PREPARE,
+			  point->id);
+	/* Memory must not come from writing to what is frozen. */
+	noio = memalloc_noio_save();
+	since = ktime_get();
 	i = bf_point_freeze(freeze, n, frozen, &ret);
 	if (!ret)
 		ret = bf_point_frozen(point, gates, close);
@@ -229,9 +236,12 @@ static int bf_point_run(struct blkfilter_point *point, struct bf_gates *gates,
 		bf_bdev_thaw(frozen[i]);
 		bf_dev_unpin(frozen[i]);
 	}
+	memalloc_noio_restore(noio);
 	kfree(frozen);
 	if (n)
 		point->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(), since));
+	bf_point_tell_all(close, point->close_count, BLKFILTER_POINT_DONE,
+			  point->id);
 	return ret;
 }
 

@@ -187,6 +187,11 @@ bf_instance_new(struct bf_dev *dev, struct blkfilter_operations *ops,
 
 	if (!inst)
 		return ERR_PTR(-ENOMEM);
+	inst->bdev = bf_dev_hold(dev);
+	if (!inst->bdev) {
+		kfree(inst);
+		return ERR_PTR(-ENODEV);
+	}
 	inst->stats = alloc_percpu(struct blkfilter_statistics);
 	if (options_size)
 		inst->options = kmemdup(options, options_size, GFP_KERNEL);
@@ -195,11 +200,11 @@ bf_instance_new(struct bf_dev *dev, struct blkfilter_operations *ops,
 	if (tag < 0) {
 		kfree(inst->options);
 		free_percpu(inst->stats);
+		bf_dev_unhold(dev);
 		kfree(inst);
 		return ERR_PTR(tag);
 	}
 	bf_dev_get(dev);
-	bf_dev_hold(dev);
 	inst->dev = dev;
 	inst->ops = ops;
 	inst->altitude = altitude;
@@ -220,12 +225,12 @@ int bf_instance_attach(struct blkfilter_instance *inst, bool appearing)
 		.altitude = inst->altitude,
 		.appearing = appearing,
 	};
-	struct blkfilter *flt = inst->ops->attach(inst->dev->bdev, &how);
+	struct blkfilter *flt = inst->ops->attach(inst->bdev, &how);
 
 	if (IS_ERR(flt))
 		return PTR_ERR(flt);
 	flt->ops = inst->ops;
-	flt->bdev = inst->dev->bdev;
+	flt->bdev = inst->bdev;
 	flt->core = inst;
 	inst->flt = flt;
 	inst->from_first_bio = appearing;
@@ -253,12 +258,17 @@ void bf_instance_destroy(struct blkfilter_instance *inst)
 	kfree(inst->options);
 	bf_dev_unhold(inst->dev);
 	bf_dev_put(inst->dev);
+	if (inst->disk)
+		bf_disk_put(inst->disk);
 	kfree(inst);
 	module_put(owner);
 }
 
-void bf_instance_activate(struct blkfilter_instance *inst)
+/* The filter sees bios from now on; under bf_lock. */
+void bf_instance_activate(struct blkfilter_instance *inst, struct bf_disk *disk)
 {
+	bf_disk_get(disk);
+	inst->disk = disk;
 	inst->active = true;
 	if (inst->ops->activate)
 		inst->ops->activate(inst->flt);

@@ -46,20 +46,20 @@ static bool bf_dev_has_counting(const struct bf_dev *dev)
 /**
  * bf_settle_counting() - have writes of a device been counted already?
  * @dev: the device, on its claimed disk.
- *
- * When another filter's attach to the disk is still settling, so is the device.
+ * @settling: out, when they have: not yet all of them.
  */
-bool bf_settle_counting(struct bf_dev *dev)
+bool bf_settle_counting(struct bf_dev *dev, bool *settling)
 {
 	struct bf_dev *disk_dev;
 	bool counting;
 
 	mutex_lock(&bf_lock);
 	counting = bf_dev_has_counting(dev);
+	*settling = dev->settling;
 	disk_dev = dev->disk ? bf_settle_disk_dev(dev) : NULL;
 	if (!counting && disk_dev != dev && bf_dev_has_counting(disk_dev)) {
 		counting = true;
-		dev->settling = disk_dev->settling;
+		*settling = disk_dev->settling;
 	}
 	mutex_unlock(&bf_lock);
 	return counting;
@@ -197,20 +197,19 @@ void bf_settle_work(struct work_struct *work)
 	mutex_unlock(&bf_lock);
 	if (told)
 		bf_event(BLKFILTER_EVENT_SETTLED, dev, "", 0, 0, NULL, 0);
-	if (!done)
-		queue_delayed_work(bf_wq, &dev->settle, HZ);
-	else
+	/* When it was started anew meanwhile, that has a reference of its own. */
+	if (done || !queue_delayed_work(bf_wq, &dev->settle, HZ))
 		bf_dev_put(dev);
 }
 
-/* Begins to settle; does nothing when it has begun. */
+/* Begins to settle, or begins anew. */
 void bf_settle_start(struct bf_dev *dev)
 {
-	if (delayed_work_pending(&dev->settle))
-		return;
+	mutex_lock(&bf_lock);
 	dev->settle_from = jiffies;
 	dev->was_idle = false;
 	bf_dev_get(dev);
 	if (!queue_delayed_work(bf_wq, &dev->settle, settle_seconds ? HZ : 0))
 		bf_dev_put(dev);
+	mutex_unlock(&bf_lock);
 }

@@ -13,6 +13,7 @@
  * All that can fail comes before the switch.
  */
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "core.h"
 
@@ -34,8 +35,12 @@ struct bf_item {
  * @n:       filters in it.
  * @going:   instances of the old stack that are not in the new one.
  * @gone:    how many.
- * @frozen:  file systems that are frozen for a first attach.
- * @settled: writes from before it cannot exist when the new filters begin.
+ * @changes: of the disk when the plan was made: something came or went since
+ *           when it is another.
+ * @counts:  some filter of the disk needs points, before or after.
+ * @first:   the first filters of the device that need them.
+ * @frozen:  file systems that are frozen for them.
+ * @settled: writes from before cannot exist when the new filters begin.
  */
 struct bf_plan {
 	struct bf_dev *dev;
@@ -45,6 +50,9 @@ struct bf_plan {
 	u32 n;
 	struct blkfilter_instance *going[BLKFILTER_STACK_MAX];
 	u32 gone;
+	u32 changes;
+	bool counts;
+	bool first;
 	struct bf_frozen frozen;
 	bool settled;
 };
@@ -85,20 +93,21 @@ static struct bf_item *bf_plan_successor(struct bf_plan *plan,
 /* --- plan --- */
 
 /* May a filter work on this device at all? */
-static int bf_device_suits(struct bf_dev *dev, struct blkfilter_operations *ops)
+static int bf_device_suits(const struct blkfilter_instance *inst)
 {
-	struct block_device *bdev = dev->bdev;
+	struct block_device *bdev = inst->bdev;
 	const char *why;
 
-	if (dev->gd->flags & GENHD_FL_HIDDEN)
+	if (bdev->bd_disk->flags & GENHD_FL_HIDDEN)
 		why = "it is hidden: filter the multipath device above it";
-	else if (bdev_is_zoned(bdev) && !(ops->flags & BLKFILTER_ZONED))
+	else if (bdev_is_zoned(bdev) && !(inst->ops->flags & BLKFILTER_ZONED))
 		why = "it is zoned, and the filter cannot handle that";
-	else if (blk_queue_dax(dev->gd->queue) && bdev->bd_holder)
+	else if (blk_queue_dax(bdev_get_queue(bdev)) && bdev->bd_holder)
 		why = "it may be mounted with DAX, which goes past the block layer";
 	else
 		return 0;
-	pr_err("%s: %s cannot be attached: %s\n", dev->name, ops->name, why);
+	pr_err("%s: %s cannot be attached: %s\n", inst->dev->name,
+	       inst->ops->name, why);
 	return -EOPNOTSUPP;
 }
 
@@ -132,17 +141,43 @@ static struct blkfilter_instance *bf_plan_comes(struct bf_dev *dev,
 		return ERR_PTR(-ENOENT);
 	if (!entry->altitude)
 		entry->altitude = ops->altitude;
-	ret = bf_device_suits(dev, ops);
-	inst = ret ? ERR_PTR(ret) :
-		     bf_instance_new(dev, ops, entry->altitude, entry->options,
-				     entry->options_size);
+	inst = bf_instance_new(dev, ops, entry->altitude, entry->options,
+			       entry->options_size);
 	if (IS_ERR(inst)) {
 		module_put(ops->owner);
 		return inst;
 	}
+	ret = bf_device_suits(inst);
+	if (ret) {
+		bf_instance_destroy(inst);
+		return ERR_PTR(ret);
+	}
 	memcpy(inst->owner, entry->owner, sizeof(inst->owner));
 	inst->provisional = entry->provisional;
 	return inst;
+}
+
+/* An attached filter with a reference: removal waits for it, not for us. */
+static struct blkfilter_instance *bf_stack_get(struct bf_dev *dev,
+					       const u8 *name)
+{
+	struct blkfilter_instance *inst;
+
+	mutex_lock(&bf_lock);
+	inst = bf_stack_find(&dev->stack, name);
+	if (inst)
+		refcount_inc(&inst->users);
+	mutex_unlock(&bf_lock);
+	return inst;
+}
+
+/* Undoes what made an item: a fresh instance, or a reference. */
+static void bf_item_drop(struct blkfilter_instance *inst, bool fresh)
+{
+	if (fresh)
+		bf_instance_destroy(inst);
+	else
+		bf_instance_put(inst);
 }
 
 static int bf_plan_entry(struct bf_plan *plan, struct bf_entry *entry)
@@ -156,26 +191,25 @@ static int bf_plan_entry(struct bf_plan *plan, struct bf_entry *entry)
 		return -ERANGE;
 	if (bf_plan_find(plan, entry->name))
 		return -EEXIST;
-	inst = bf_stack_find(&plan->dev->stack, entry->name);
+	inst = bf_stack_get(plan->dev, entry->name);
 	fresh = !inst;
 	if (fresh) {
 		inst = bf_plan_comes(plan->dev, entry);
 		if (IS_ERR(inst))
 			return PTR_ERR(inst);
-	} else {
-		if (!entry->altitude)
-			entry->altitude = inst->altitude;
-		ret = bf_plan_stays(inst, entry);
-		if (ret)
-			return ret;
+	} else if (!entry->altitude) {
+		entry->altitude = inst->altitude;
 	}
+	ret = fresh ? 0 : bf_plan_stays(inst, entry);
 	for (at = 0; at < plan->n; at++)
 		if (plan->item[at].entry->altitude <= entry->altitude)
 			break;
-	if (at < plan->n && plan->item[at].entry->altitude == entry->altitude) {
-		if (fresh)
-			bf_instance_destroy(inst);
-		return -EBUSY;
+	if (!ret && at < plan->n &&
+	    plan->item[at].entry->altitude == entry->altitude)
+		ret = -EBUSY;
+	if (ret) {
+		bf_item_drop(inst, fresh);
+		return ret;
 	}
 	for (i = plan->n++; i > at; i--)
 		plan->item[i] = plan->item[i - 1];
@@ -186,48 +220,78 @@ static int bf_plan_entry(struct bf_plan *plan, struct bf_entry *entry)
 /* A filter that shall be replaced must be there, and go. */
 static int bf_plan_replaces(struct bf_plan *plan, const struct bf_entry *entry)
 {
+	u32 i;
+
 	if (!entry->replaces[0])
 		return 0;
-	if (!bf_stack_find(&plan->dev->stack, entry->replaces))
-		return -ENOENT;
-	return bf_plan_find(plan, entry->replaces) ? -EINVAL : 0;
+	for (i = 0; i < plan->gone; i++)
+		if (bf_name_is(entry->replaces, plan->going[i]->ops->name))
+			return 0;
+	return bf_plan_find(plan, entry->replaces) ? -EINVAL : -ENOENT;
 }
 
-static int bf_plan_going(struct bf_plan *plan)
+/* What is in the old stack and not in the new one, with references. */
+static void bf_plan_collect(struct bf_plan *plan)
 {
 	struct bf_stack *old = &plan->dev->stack;
 	u32 i;
-	int ret;
 
+	mutex_lock(&bf_lock);
 	for (i = 0; i < old->n; i++) {
-		struct blkfilter_instance *inst = old->inst[i];
-
-		if (bf_plan_find(plan, inst->ops->name))
+		if (bf_plan_find(plan, old->inst[i]->ops->name))
 			continue;
+		refcount_inc(&old->inst[i]->users);
+		plan->going[plan->gone++] = old->inst[i];
+	}
+	mutex_unlock(&bf_lock);
+}
+
+/* Do those that would go agree? */
+static int bf_plan_going(struct bf_plan *plan)
+{
+	u32 i;
+	int ret = 0;
+
+	for (i = 0; i < plan->gone && !ret; i++) {
+		struct blkfilter_instance *inst = plan->going[i];
+
 		inst->reason = bf_plan_successor(plan, inst) ?
 			BLKFILTER_REASON_REPLACED : plan->change->reason;
-		ret = inst->ops->query_detach ?
-			inst->ops->query_detach(inst->flt, inst->reason) : 0;
-		if (ret)
-			return ret;
-		plan->going[plan->gone++] = inst;
+		if (inst->ops->query_detach)
+			ret = inst->ops->query_detach(inst->flt, inst->reason);
 	}
-	return 0;
+	return ret;
+}
+
+static int bf_plan_begin(struct bf_plan *plan)
+{
+	struct bf_change *change = plan->change;
+	int ret = 0;
+
+	mutex_lock(&bf_lock);
+	plan->changes = plan->disk->changes;
+	if (!plan->dev->bdev)
+		ret = -ENODEV;
+	else if (change->expect && change->generation != plan->dev->generation)
+		ret = -ESTALE;
+	mutex_unlock(&bf_lock);
+	return ret;
 }
 
 static int bf_plan_make(struct bf_plan *plan)
 {
 	struct bf_change *change = plan->change;
-	int ret = 0;
+	int ret = bf_plan_begin(plan);
 	u32 i;
 
-	if (change->expect && change->generation != plan->dev->generation)
-		return -ESTALE;
+	if (ret)
+		return ret;
 	for (i = 0; i < change->n && !ret; i++) {
 		ret = bf_plan_entry(plan, &change->entry[i]);
 		if (ret)
 			change->failed = i;
 	}
+	bf_plan_collect(plan);
 	for (i = 0; i < change->n && !ret; i++) {
 		ret = bf_plan_replaces(plan, &change->entry[i]);
 		if (ret)
@@ -239,9 +303,25 @@ static int bf_plan_make(struct bf_plan *plan)
 /* Undoes what was planned and attached; the old stack was never touched. */
 static void bf_plan_undo(struct bf_plan *plan)
 {
-	while (plan->n--)
-		if (plan->item[plan->n].fresh)
-			bf_instance_destroy(plan->item[plan->n].inst);
+	for (; plan->n; plan->n--)
+		bf_item_drop(plan->item[plan->n - 1].inst,
+			     plan->item[plan->n - 1].fresh);
+	while (plan->gone)
+		bf_instance_put(plan->going[--plan->gone]);
+}
+
+/* The switch was made: what goes is detached, what stays needs no reference. */
+static void bf_plan_finish(struct bf_plan *plan)
+{
+	u32 i;
+
+	for (i = 0; i < plan->n; i++)
+		if (!plan->item[i].fresh)
+			bf_instance_put(plan->item[i].inst);
+	for (i = 0; i < plan->gone; i++) {
+		bf_instance_put(plan->going[i]);
+		bf_instance_destroy(plan->going[i]);
+	}
 }
 
 /* --- attach --- */
@@ -283,18 +363,19 @@ static bool bf_plan_comes_counting(const struct bf_plan *plan)
  */
 static int bf_plan_settle(struct bf_plan *plan)
 {
-	struct bf_dev *dev = plan->dev;
+	bool settling;
 	int ret;
 
 	if (!bf_plan_comes_counting(plan))
 		return 0;
-	if (bf_settle_counting(dev)) {
-		plan->settled = !dev->settling;
+	if (bf_settle_counting(plan->dev, &settling)) {
+		plan->settled = !settling;
+		plan->first = settling && !plan->dev->settling;
 		return 0;
 	}
-	ret = bf_settle_freeze(dev, plan->change->openers, &plan->frozen);
+	plan->first = true;
+	ret = bf_settle_freeze(plan->dev, plan->change->openers, &plan->frozen);
 	plan->settled = plan->frozen.settled;
-	dev->settling = !plan->settled;
 	return ret;
 }
 
@@ -319,7 +400,7 @@ static void bf_item_stays(struct bf_plan *plan, struct bf_item *item)
 
 static void bf_item_comes(struct bf_plan *plan, struct bf_item *item)
 {
-	bf_instance_activate(item->inst);
+	bf_instance_activate(item->inst, plan->disk);
 	if (plan->settled)
 		bf_instance_settled(item->inst);
 }
@@ -346,6 +427,8 @@ static void bf_plan_switch(struct bf_plan *plan, struct bf_version *version)
 		stack->inst[i] = plan->item[i].inst;
 	}
 	stack->n = plan->n;
+	if (plan->first)
+		plan->dev->settling = !plan->settled;
 	plan->dev->generation = atomic64_inc_return(&bf_last_generation);
 	bf_version_publish(plan->disk, version, NULL);
 	/* With no id left, rests of old bios are not shown to new filters. */
@@ -355,69 +438,25 @@ static void bf_plan_switch(struct bf_plan *plan, struct bf_version *version)
 	}
 }
 
-/* Builds what the stack will be; under bf_lock. */
+/* Builds what the stack will be; under bf_lock, without I/O for memory. */
 static struct bf_version *bf_plan_build(struct bf_plan *plan)
 {
+	unsigned int noio = memalloc_noio_save();
 	struct bf_stack *next = kzalloc(sizeof(*next), GFP_KERNEL);
-	struct bf_version *version;
+	struct bf_version *version = NULL;
 	u32 i;
 
-	if (!next)
-		return NULL;
-	for (i = 0; i < plan->n; i++)
-		next->inst[next->n++] = plan->item[i].inst;
-	version = bf_version_build(plan->disk, plan->dev, next);
+	if (next) {
+		for (i = 0; i < plan->n; i++)
+			next->inst[next->n++] = plan->item[i].inst;
+		version = bf_version_build(plan->disk, plan->dev, next);
+	}
 	kfree(next);
+	memalloc_noio_restore(noio);
 	return version;
 }
 
-/*
- * Builds, closes, switches, opens.  -EAGAIN: a device of the disk appeared or
- * went meanwhile, so that what was built is not right any more.
- */
-static int bf_plan_commit(struct bf_plan *plan)
-{
-	struct bf_disk *disk = plan->disk;
-	struct bf_gates gates = {
-		.disk = &disk,
-		.n = 1,
-		.limit_ms = plan->change->limit_ms,
-	};
-	struct bf_version *version;
-	u32 changes;
-	int ret;
-
-	mutex_lock(&bf_lock);
-	changes = disk->changes;
-	version = bf_plan_build(plan);
-	gates.counts = bf_disk_counts(disk) || bf_plan_comes_counting(plan);
-	mutex_unlock(&bf_lock);
-	if (!version)
-		return -ENOMEM;
-
-	if (gates.counts)
-		bf_point_tell(disk, NULL, BLKFILTER_POINT_PREPARE, NULL);
-	ret = bf_gates_close(&gates);
-	mutex_lock(&bf_lock);
-	if (!ret && (!plan->dev->bdev || disk->gone))
-		ret = -ENODEV;
-	if (!ret && disk->changes != changes)
-		ret = -EAGAIN;
-	if (!ret) {
-		bf_point_tell(disk, NULL, BLKFILTER_POINT_INSTANT, NULL);
-		bf_plan_switch(plan, version);
-	}
-	mutex_unlock(&bf_lock);
-	bf_gates_open(&gates);
-	if (gates.counts)
-		bf_point_tell(disk, NULL, BLKFILTER_POINT_DONE, NULL);
-	if (ret)
-		bf_version_free(version);
-	return ret;
-}
-
-/* --- afterwards --- */
-
+/* Under bf_lock, before anybody can take the new filters down again. */
 static void bf_plan_tell(struct bf_plan *plan)
 {
 	struct bf_dev *dev = plan->dev;
@@ -435,34 +474,95 @@ static void bf_plan_tell(struct bf_plan *plan)
 	bf_event(BLKFILTER_EVENT_STACK, dev, "", dev->generation, 0, NULL, 0);
 }
 
-static int bf_plan_run(struct bf_plan *plan)
+/* Is the disk still as it was when the plan was made?  Under bf_lock. */
+static int bf_plan_valid(const struct bf_plan *plan)
 {
-	struct bf_change *change = plan->change;
-	u32 i;
+	if (!plan->dev->bdev || plan->disk->gone)
+		return -ENODEV;
+	return plan->disk->changes == plan->changes ? 0 : -EAGAIN;
+}
+
+/*
+ * Builds, closes, switches, opens.  -EAGAIN: a device of the disk appeared, went
+ * or changed meanwhile, so that the plan is not right any more.
+ */
+static int bf_plan_commit(struct bf_plan *plan)
+{
+	struct bf_disk *disk = plan->disk;
+	struct bf_gates gates = {
+		.disk = &disk,
+		.n = 1,
+		.counts = plan->counts,
+		.limit_ms = plan->change->limit_ms,
+	};
+	struct bf_version *version = NULL;
 	int ret;
 
-	ret = bf_plan_make(plan);
-	if (!ret && change->dry_run) {
+	mutex_lock(&bf_lock);
+	ret = bf_plan_valid(plan);
+	if (!ret)
+		version = bf_plan_build(plan);
+	mutex_unlock(&bf_lock);
+	if (!version)
+		return ret ?: -ENOMEM;
+
+	ret = bf_gates_close(&gates);
+	mutex_lock(&bf_lock);
+	ret = ret ?: bf_plan_valid(plan);
+	if (!ret) {
+		bf_point_tell(disk, NULL, BLKFILTER_POINT_INSTANT, NULL);
+		bf_plan_switch(plan, version);
+		bf_plan_tell(plan);
+	}
+	mutex_unlock(&bf_lock);
+	bf_gates_open(&gates);
+	if (ret)
+		bf_version_free(version);
+	return ret;
+}
+
+/* --- the whole --- */
+
+/* From the first file system that is frozen to the last that is thawed. */
+static int bf_plan_do(struct bf_plan *plan)
+{
+	unsigned int noio = memalloc_noio_save();
+	int ret = bf_plan_settle(plan);
+
+	ret = ret ?: bf_plan_commit(plan);
+	bf_settle_thaw(&plan->frozen);
+	memalloc_noio_restore(noio);
+	return ret;
+}
+
+static int bf_plan_run(struct bf_plan *plan)
+{
+	int ret = bf_plan_make(plan);
+
+	if (!ret && plan->change->dry_run) {
 		bf_plan_undo(plan);
 		return 0;
 	}
 	ret = ret ?: bf_plan_attach(plan);
-	ret = ret ?: bf_plan_settle(plan);
-	while (!ret) {
-		ret = bf_plan_commit(plan);
-		if (ret != -EAGAIN)
-			break;
-		ret = 0;
-	}
-	bf_settle_thaw(&plan->frozen);
 	if (ret) {
 		bf_plan_undo(plan);
 		return ret;
 	}
-	bf_plan_tell(plan);
-	for (i = 0; i < plan->gone; i++)
-		bf_instance_destroy(plan->going[i]);
-	if (plan->dev->settling)
+	mutex_lock(&bf_lock);
+	plan->counts = bf_disk_counts(plan->disk) ||
+		       bf_plan_comes_counting(plan);
+	mutex_unlock(&bf_lock);
+	if (plan->counts)
+		bf_point_tell(plan->disk, NULL, BLKFILTER_POINT_PREPARE, NULL);
+	ret = bf_plan_do(plan);
+	if (plan->counts)
+		bf_point_tell(plan->disk, NULL, BLKFILTER_POINT_DONE, NULL);
+	if (ret) {
+		bf_plan_undo(plan);
+		return ret;
+	}
+	bf_plan_finish(plan);
+	if (plan->first && !plan->settled)
 		bf_settle_start(plan->dev);
 	return 0;
 }
@@ -494,10 +594,12 @@ int bf_stack_set(struct bf_dev *dev, struct bf_change *change)
 	}
 	ret = bf_claim(&disk, 1);
 	if (!ret) {
-		*plan = (struct bf_plan){
-			.dev = dev, .disk = disk, .change = change,
-		};
-		ret = bf_plan_run(plan);
+		do {
+			*plan = (struct bf_plan){
+				.dev = dev, .disk = disk, .change = change,
+			};
+			ret = bf_plan_run(plan);
+		} while (ret == -EAGAIN);
 		change->generation = dev->generation;
 		bf_unclaim(&disk, 1);
 	}
@@ -544,7 +646,7 @@ static struct bf_entry *bf_entries_current(struct bf_dev *dev,
 		if (!inst->options_size)
 			continue;
 		entry[i].options = kmemdup(inst->options, inst->options_size,
-					   GFP_KERNEL);
+					   GFP_NOIO);
 		if (!entry[i].options)
 			break;
 	}
@@ -678,6 +780,7 @@ static int bf_appearing_publish(struct bf_plan *plan)
 			atomic64_inc_return(&bf_last_generation);
 		disk->changes++;
 		bf_version_publish(disk, version, NULL);
+		bf_plan_tell(plan);
 	}
 	mutex_unlock(&bf_lock);
 	return version ? 0 : -ENOMEM;
@@ -690,7 +793,7 @@ static int bf_appearing_publish(struct bf_plan *plan)
  * @n:     how many.
  *
  * Called under the driver core's locks.  No gate is closed: there is nothing to
- * divide.  What cannot be attached is left out, with a line in the log.
+ * divide.  All of them or, with a line in the log, none.
  */
 void bf_stack_appearing(struct bf_dev *dev, struct bf_entry *entry, u32 n)
 {
@@ -721,8 +824,6 @@ void bf_stack_appearing(struct bf_dev *dev, struct bf_entry *entry, u32 n)
 	ret = bf_appearing_publish(plan);
 	bf_disk_done(dev);
 	bf_disk_put(plan->disk);
-	if (!ret)
-		bf_plan_tell(plan);
 out:
 	if (ret) {
 		pr_err("%s: the rule's filters were not attached: %d\n",
@@ -765,14 +866,9 @@ void bf_stack_wanted(struct bf_dev *dev, const char *name)
 int bf_stack_command(struct bf_dev *dev, const u8 *name, u32 cmd,
 		     u8 __user *buf, u32 *len)
 {
-	struct blkfilter_instance *inst;
+	struct blkfilter_instance *inst = bf_stack_get(dev, name);
 	int ret;
 
-	mutex_lock(&bf_lock);
-	inst = bf_stack_find(&dev->stack, name);
-	if (inst)
-		refcount_inc(&inst->users);
-	mutex_unlock(&bf_lock);
 	if (!inst)
 		return -ENOENT;
 	ret = inst->ops->ctl ? inst->ops->ctl(inst->flt, cmd, buf, len) :

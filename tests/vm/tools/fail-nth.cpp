@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every ioctl that changes something, with its first, second, ... allocation failing (/proc/self/fail-nth), until none
-// fails any more: each time it must be done or refused, never half.
+// Every ioctl that changes something, with its first, second, ... allocation failing (/proc/self/fail-nth),
+// until none fails any more: each time it must be done or refused, never half.
 //
 //   fail-nth MAJOR MINOR DISKSEQ      a device without filters; the tests' filters are registered
 
@@ -33,34 +33,21 @@ struct Failed {
     int error; // errno, or 0
 };
 
-/// Arms the task: its NTH allocation from now on fails; 0 disarms. Returns what was left of an earlier one.
-int arm(int nth) {
-    const int file = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
-    if (file < 0) {
-        perror("/proc/self/fail-nth");
-        std::exit(1);
-    }
-    std::array<char, 16> text{};
-    const auto size = pread(file, text.data(), text.size() - 1, 0);
-    const int left = size > 0 ? std::atoi(text.data()) : 0;
-    const auto number = std::to_string(nth);
-    if (write(file, number.data(), number.size()) < 0)
-        perror("fail-nth");
-    close(file);
-    return left;
-}
-
+/// Runs the ioctl with its NTH allocation failing.
 Failed with_failure(int nth, unsigned long request, void* argument) {
-    // Opened before, so that nothing but the ioctl is between arming and disarming.
+    // Open all the time: nothing but the ioctl may be between arming and disarming.
     static const int file = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
     const auto number = std::to_string(nth);
     std::array<char, 16> left{};
-    if (pwrite(file, number.data(), number.size(), 0) < 0)
+    if (pwrite(file, number.data(), number.size(), 0) < 0) {
+        perror("/proc/self/fail-nth");
         std::exit(1);
+    }
     const int result = ioctl(control, request, argument);
     const int error = result < 0 ? errno : 0;
     const auto size = pread(file, left.data(), left.size() - 1, 0);
-    arm(0);
+    if (pwrite(file, "0", 1, 0) < 0)
+        std::exit(1);
     return {size <= 0 || std::atoi(left.data()) == 0, error};
 }
 
@@ -113,7 +100,8 @@ void set(const Names& names) {
     }
 }
 
-/// Runs a call with one failing allocation after the other; after each, check() tells whether the result fits.
+/// Runs a call with one failing allocation after the other; after each, check() tells whether the result
+/// fits.
 bool each_site(const char* what, const std::function<void()>& before, unsigned long request,
                const std::function<void*()>& argument, const std::function<bool(const Failed&)>& fits) {
     int injected = 0;
@@ -145,7 +133,12 @@ bool change(const char* what, const Names& from, const Names& to, const std::str
     auto entries = entries_of(to);
     blkfilter_stack stack{};
     return each_site(
-        what, [&] { set(from); }, BLKFILTER_IOC_SET_STACK,
+        what,
+        [&] {
+            set({}); // a filter that stays keeps its altitude
+            set(from);
+        },
+        BLKFILTER_IOC_SET_STACK,
         [&]() -> void* {
             stack = stack_of(entries);
             return &stack;
@@ -207,12 +200,12 @@ int main(int argc, char** argv) {
         perror("/dev/blkfilter");
         return 1;
     }
-    const bool good = change("a first attach", {}, {"test1", "test2"}, "", "test2 test1 ") &&
-                      change("a third filter and another order", {"test1", "test2"},
-                             {"test1@900000", "test2", "test3"}, "test2 test1 ", "test1 test3 test2 ") &&
-                      change("one taken out", {"test1", "test2", "test3"}, {"test2"},
-                             "test3 test2 test1 ", "test2 ") &&
-                      change("the last one", {"test1"}, {}, "test1 ", "") && point() && rule();
+    const bool good =
+        change("a first attach", {}, {"test1", "test2"}, "", "test2 test1 ") &&
+        change("a third filter and another order", {"test1", "test2"}, {"test1@900000", "test2", "test3"},
+               "test2 test1 ", "test1 test3 test2 ") &&
+        change("one taken out", {"test1", "test2", "test3"}, {"test2"}, "test3 test2 test1 ", "test2 ") &&
+        change("the last one", {"test1"}, {}, "test1 ", "") && point() && rule();
     set({});
     return good ? 0 : 1;
 }
