@@ -4,6 +4,7 @@
 # as CHANGED, on one that was deleted as REMOVED. A device that grows or shrinks (loop, dm) or gets another medium (loop) tells
 # its filters. Whoever has a deleted partition open still finds no chain, and no crash.
 # lab: kernels debug 6.12 6.1
+# lab: timeout 240
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
 

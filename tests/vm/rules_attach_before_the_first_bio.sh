@@ -4,7 +4,7 @@
 # tracepoint has, they are settled at once. By name, driver, major, PARTUUID, PARTLABEL, wwid; disks and partitions. Provisional
 # ones go unless confirmed; a filter that cannot be attached leaves a device that works.
 # lab: kernels debug 6.12 6.1
-# lab: timeout 240
+# lab: timeout 300
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
 

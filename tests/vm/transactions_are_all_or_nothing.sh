@@ -4,6 +4,7 @@
 # generation, instance numbers, statistics, state. One that succeeds touches only what it names: who stays, stays, wherever its
 # altitude is. With the exit codes of the tool.
 # lab: kernels debug 6.12 6.1
+# lab: timeout 240
 # lab: quick
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
