@@ -22,7 +22,8 @@
 #include "core.h"
 #include "trace.h"
 
-#define BF_LIMIT_MS	1000
+#define BF_LIMIT_MS		1000
+#define BF_LIMIT_MOST_MS	(24 * 60 * 60 * 1000)
 
 /* Points are serialised: making a reference atomic is one bit, not a count. */
 static DEFINE_MUTEX(bf_gates_lock);
@@ -89,6 +90,8 @@ static long bf_time_left(const struct bf_gates *gates)
 	s64 left = (gates->limit_ms ?: BF_LIMIT_MS) -
 		   ktime_ms_delta(ktime_get(), gates->since);
 
+	/* blk_mq_freeze_queue_wait_timeout() returns what is left as an int. */
+	left = min_t(s64, left, BF_LIMIT_MOST_MS);
 	return left > 0 ? msecs_to_jiffies(left) + 1 : 0;
 }
 

@@ -20,7 +20,7 @@ unload() {
 
 # write_to DEVICE: a writer that goes on after errors.
 write_to() {
-    (while dd if=/dev/zero of="/dev/$1" bs=16k count=64 oflag=direct conv=notrunc status=none 2> /dev/null || [ -b "/dev/$1" ]; do :; done) &
+    (while dd if=/dev/zero of="/dev/$1" bs=16k count=64 oflag=direct conv=nocreat,notrunc status=none 2> /dev/null || [ -b "/dev/$1" ]; do :; done) &
     WRITER=$!
     on_exit end_process $WRITER
     sleep 0.5

@@ -3,6 +3,7 @@
 # refused while a filter is attached. With kmemleak (debug): nothing is leaked.
 # lab: kernels debug 6.12 6.1
 # lab: timeout 300
+# lab: append kmemleak=on
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
 

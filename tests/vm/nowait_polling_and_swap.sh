@@ -7,7 +7,8 @@
 . "$SRC/tests/vm/lib/blkfilter.sh"
 
 load_filters
-null_disk poll size=64 irqmode=2 completion_nsec=100000 submit_queues=1 poll_queues=1 max_sectors=32
+# Not memory-backed: null_blk allocates under RCU when it is polled.
+null_disk poll size=64 irqmode=2 completion_nsec=100000 submit_queues=1 poll_queues=1 max_sectors=32 memory_backed=0
 disk=$NULL_DISK
 sizes=4k
 [ "$KERNEL" = 6.1 ] || sizes="4k 64k"
@@ -33,6 +34,8 @@ for stack in "test5 test4 test0" "test5,options=take test4 test1,options=take"; 
 done
 
 echo "--- swap"
+null_disk swap size=96
+disk=$NULL_DISK
 attach "$disk" test5,options=record test4,options=take test1
 mkswap "/dev/$disk" > /dev/null
 watch "$disk"
