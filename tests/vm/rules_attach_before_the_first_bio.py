@@ -42,6 +42,11 @@ class NullDisk:
         (self.folder / "power").write_text("0")
 
 
+def of_driver(module: str, name: str) -> dict[str, str]:
+    """A driver that is built in has no name, so its devices are known by theirs."""
+    return {"driver": module} if Path(f"/sys/module/{module}/initstate").exists() else {"name": name}
+
+
 def partitions(disk: str) -> list[str]:
     return sorted(path.name for path in Path(f"/sys/block/{disk}").glob(f"{disk}*") if (path / "partition").exists())
 
@@ -226,7 +231,7 @@ disk.gone()
 # --- a mapped device, which is empty when it appears ---
 
 under = NullDisk("under")
-rule = control.rule(*two, driver="dm_mod")
+rule = control.rule(*two, **of_driver("dm_mod", "dm-*"))
 before = traced()
 run("dmsetup", "create", "ruled", "--table", f"0 32768 linear /dev/{under.name} 0")
 name = next(path.parts[3] for path in Path("/sys/block").glob("dm-*/dm/name") if path.read_text() == "ruled\n")
@@ -252,8 +257,8 @@ def scsi_disk() -> str:
     return disks[0].name
 
 
-of_disk = control.rule(Entry("test3"), Entry("test6", options=b"take"), driver="sd_mod", disk=True)
-of_parts = control.rule(Entry("test4", options=b"take"), Entry("test1"), driver="sd_mod", partition=True)
+of_disk = control.rule(Entry("test3"), Entry("test6", options=b"take"), disk=True, **of_driver("sd_mod", "sd*"))
+of_parts = control.rule(Entry("test4", options=b"take"), Entry("test1"), partition=True, **of_driver("sd_mod", "sd*"))
 before = traced()
 name = scsi_disk()
 parts = partitions(name)
