@@ -20,9 +20,9 @@ mkdir -p "$work" "$out"
 make=(make "-j$JOBS" "KDIR=$KDIR" "$@")
 flags=
 if [ "${FAULT:-}" ]; then
-    macro=BLKFILTER_FAULT_$(tr 'a-z-' 'A-Z_' <<< "$FAULT")
-    grep -rqw "$macro" "$SRC/kernel" || die "nothing in kernel/ knows the fault $macro"
-    flags=-D$macro
+    planted=$(tr 'a-z-' 'A-Z_' <<< "$FAULT")
+    grep -rqF "bf_fault($planted)" "$SRC/kernel" || die "nothing in kernel/ knows the fault $planted: there is no bf_fault($planted)"
+    flags=-DBLKFILTER_FAULT_$planted
     make+=("FAULT=$FAULT" "KCFLAGS=$flags")
 fi
 

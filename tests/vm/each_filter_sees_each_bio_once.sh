@@ -7,9 +7,8 @@
 . "$SRC/tests/vm/lib/blkfilter.sh"
 
 load_filters
-null_disk once max_sectors=16 discard=1 size=64
+null_disk once max_sectors=16 discard=1 size=64 cache_size=1   # a write cache, so that flushes come
 disk=$NULL_DISK
-echo "write back" > "/sys/block/$disk/queue/write_cache"
 
 filters=() entries=()
 for i in 0 1 2 3 4 5 6 7; do

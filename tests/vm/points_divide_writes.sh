@@ -2,7 +2,7 @@
 # A consistency point over a slow, busy disk: while a filter sits in the instant, no write of the disk is issued, completed or
 # queued, and none is in flight; afterwards I/O goes on and nothing was lost. Over one disk, over {dm, its disk},
 # over {loop, its disk} and over {raid1, both legs}, upper before lower.
-# lab: kernels debug 6.12 6.1
+# lab: kernels debug 6.12
 # lab: timeout 300
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
