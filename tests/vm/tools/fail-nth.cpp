@@ -60,8 +60,7 @@ std::vector<blkfilter_stack_entry> entries_of(const Names& names) {
         const auto at = text.find('@');
         std::memcpy(entries[i].name, text.data(), std::min(at, text.size()));
         if (at != std::string_view::npos)
-            entries[i].altitude =
-                std::strtoull(text.substr(at + 1).data(), nullptr, 10) * BLKFILTER_ALTITUDE_UNIT;
+            entries[i].altitude = std::stoull(names[i].substr(at + 1)) * BLKFILTER_ALTITUDE_UNIT;
     }
     return entries;
 }
