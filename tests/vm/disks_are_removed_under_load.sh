@@ -1,7 +1,7 @@
 #!/bin/bash
 # Filtered disks are removed while they are written: scsi_debug by hot removal, null_blk, zram and loop; with filters that hold
 # bios, and with a mounted file system that keeps writing. Nothing hangs; the filters are told; everything unloads.
-# lab: kernels none
+# lab: kernels debug 6.12 6.1
 # lab: timeout 300
 # lab: allow-dmesg I/O error|Buffer I/O|EXT4-fs|JBD2|Aborting journal|Synchronize|rejecting I/O
 . "$SRC/tests/lab/guest/lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Every bio once at every level: md raid0 on disks and on partitions, also with queue/iostats 0, where md sends the very same
-# bio to its leg.
-# lab: kernels none
+# bio to its leg; and raid1.
+# lab: kernels debug 6.12 6.1
 # lab: timeout 300
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
@@ -28,3 +28,4 @@ raid() { # LEVEL IOSTATS LEG...
 }
 raid 0 1 "$b" "$a1"
 raid 0 0 "$a1" "$a2"
+raid 1 1 "$a1" "$b"

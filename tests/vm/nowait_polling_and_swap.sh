@@ -1,7 +1,7 @@
 #!/bin/bash
 # io_uring with NOWAIT and with polling, also for bios that are split (6.12 only: 6.1 loops there by itself), through passing and
 # taking filters; and swap. Every bio once, nothing lost.
-# lab: kernels none
+# lab: kernels debug 6.12 6.1
 # lab: timeout 240
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

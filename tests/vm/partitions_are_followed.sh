@@ -3,7 +3,7 @@
 # Filters stay, with what they have counted, on partitions that a rescan brings back the same; on one that is another now they go
 # as CHANGED, on one that was deleted as REMOVED. A device that grows or shrinks (loop, dm) or gets another medium (loop) tells
 # its filters. Whoever has a deleted partition open still finds no chain, and no crash.
-# lab: kernels none
+# lab: kernels debug 6.12 6.1
 # lab: timeout 240
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A point with a mounted, written file system that is frozen for it; the caller is killed at random moments: the file system
 # is never left frozen and no gate closed.
-# lab: kernels none
+# lab: kernels debug 6.12 6.1
 # lab: timeout 300
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

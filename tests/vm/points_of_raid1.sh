@@ -1,8 +1,7 @@
 #!/bin/bash
 # Points over {raid1, both legs}, upper before lower.
-# lab: kernels none
+# lab: kernels debug 6.12 6.1
 # lab: timeout 300
-# Not run by default: the array sometimes does not drain, which is not understood yet.
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
 

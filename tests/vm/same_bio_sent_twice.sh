@@ -1,6 +1,6 @@
 #!/bin/bash
 # A struct bio that is used again without being reset (as dm-integrity does) is shown again.
-# lab: kernels none
+# lab: kernels debug 6.12 6.1
 # lab: quick
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

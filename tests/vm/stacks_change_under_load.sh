@@ -1,7 +1,7 @@
 #!/bin/bash
 # Attach, detach, reorder and replace in a loop, on disk, partition and the dm device above, under fio with verify: no I/O
 # error, nothing lost. A filter that is in every stack sees every bio: none slips past while a transaction is going on.
-# lab: kernels none
+# lab: kernels debug 6.12 6.1
 # lab: timeout 300
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

@@ -49,9 +49,10 @@ end_process() {
     wait "$1" 2> /dev/null || true
 }
 
-# fio_start ARGUMENT...: fio in the background, until fio_end, which fails if there was an I/O or verify error.
+# fio_start ARGUMENT...: fio in the background, until fio_end, which fails if there was an I/O or verify error. One process:
+# a job of its own would outlive a fio that is killed.
 fio_start() {
-    fio --name=load --time_based --runtime=3600 --direct=1 --randseed="$SEED" "$@" > /tmp/fio.out 2>&1 &
+    fio --name=load --thread --time_based --runtime=3600 --direct=1 --randseed="$SEED" "$@" > /tmp/fio.out 2>&1 &
     FIO=$!
     on_exit end_process $FIO
     sleep 1

@@ -55,12 +55,22 @@ struct test_filter {
 	char options[160];
 };
 
-/* A bio that was taken, and what is sent in its place. */
+struct test_job;
+typedef void (*job_function)(struct test_job *job);
+
+/*
+ * A bio that was taken, and what is sent in its place.  It is kept until its work
+ * function has returned, which may sleep below in blkfilter_resume() after the
+ * bio has gone: a workqueue takes a new item at the address of one that still
+ * runs for the same (process_one_work()) and lets it wait, maybe for itself.
+ */
 struct test_job {
 	struct work_struct work;
+	refcount_t users;
 	struct test_filter *test;
 	struct blkfilter_pos pos;
 	struct bio *bio;
+	job_function run;
 	atomic_t left;
 	blk_status_t status;
 };
@@ -199,17 +209,23 @@ static void record(struct test_filter *test, struct bio *bio)
 
 /* --- taking --- */
 
+static void job_put(struct test_job *job)
+{
+	if (refcount_dec_and_test(&job->users))
+		kfree(job);
+}
+
+/* The filter has no more to do with it. */
 static void job_done(struct test_job *job)
 {
 	struct test_filter *test = job->test;
 
-	kfree(job);
+	job_put(job);
 	atomic_dec(&test->on_their_way);
 }
 
-static void job_resume(struct work_struct *work)
+static void job_resume(struct test_job *job)
 {
-	struct test_job *job = container_of(work, struct test_job, work);
 	struct blkfilter_pos pos = job->pos;
 	struct bio *bio = job->bio;
 	bool end = job->test->end && op_is_write(bio_op(bio));
@@ -250,9 +266,8 @@ static struct bio *make_part(struct test_job *job)
 	return part;
 }
 
-static void job_two(struct work_struct *work)
+static void job_two(struct test_job *job)
 {
-	struct test_job *job = container_of(work, struct test_job, work);
 	struct blkfilter *flt = &job->test->flt;
 	u32 half = bio_sectors(job->bio) / 16 * 8;
 	struct bio *first = make_part(job), *second = make_part(job);
@@ -264,9 +279,8 @@ static void job_two(struct work_struct *work)
 	blkfilter_submit_below(flt, second);
 }
 
-static void job_copy(struct work_struct *work)
+static void job_copy(struct test_job *job)
 {
-	struct test_job *job = container_of(work, struct test_job, work);
 	struct block_device *other =
 		I_BDEV(job->test->copy->f_mapping->host);
 	struct blkfilter *flt = &job->test->flt;
@@ -291,14 +305,13 @@ static void read_done(struct bio *own)
 	blkfilter_resume(pos, bio);	/* from an interrupt */
 }
 
-static void job_read(struct work_struct *work)
+static void job_read(struct test_job *job)
 {
-	struct test_job *job = container_of(work, struct test_job, work);
 	struct page *page = alloc_page(GFP_NOIO);
 	struct bio *own;
 
 	if (!page) {
-		job_resume(work);
+		job_resume(job);
 		return;
 	}
 	own = bio_alloc(job->bio->bi_bdev, 1, REQ_OP_READ, GFP_NOIO);
@@ -309,8 +322,16 @@ static void job_read(struct work_struct *work)
 	blkfilter_submit_below(&job->test->flt, own);
 }
 
+static void job_work(struct work_struct *work)
+{
+	struct test_job *job = container_of(work, struct test_job, work);
+
+	job->run(job);
+	job_put(job);
+}
+
 /* What shall become of a bio, or NULL: it passes. */
-static work_func_t job_for(struct test_filter *test, struct bio *bio)
+static job_function job_for(struct test_filter *test, struct bio *bio)
 {
 	bool write = op_is_write(bio_op(bio));
 	bool data = bio_has_data(bio) && !(bio->bi_opf & REQ_PREFLUSH);
@@ -330,20 +351,23 @@ static bool test_submit_bio(struct blkfilter *flt, struct bio *bio,
 			    struct blkfilter_pos pos)
 {
 	struct test_filter *test = container_of(flt, struct test_filter, flt);
-	work_func_t what = job_for(test, bio);
+	job_function run = job_for(test, bio);
 	struct test_job *job;
 
 	check_order(test, bio);
 	if (test->record)
 		record(test, bio);
-	if (!what)
+	if (!run)
 		return false;
 	job = kmalloc(sizeof(*job), GFP_NOWAIT | __GFP_NOWARN);
 	if (!job)
 		return false;
-	*job = (struct test_job){ .test = test, .pos = pos, .bio = bio };
+	*job = (struct test_job){
+		.test = test, .pos = pos, .bio = bio, .run = run,
+	};
+	refcount_set(&job->users, 2);	/* the work and the bio */
 	atomic_inc(&test->on_their_way);
-	INIT_WORK(&job->work, what);
+	INIT_WORK(&job->work, job_work);
 	blkfilter_take(flt, bio, pos);
 	queue_work(workers, &job->work);
 	return true;
