@@ -370,19 +370,34 @@ struct bf_way {
 	u32 n;
 };
 
-/* The path of the filter that has the tag, and the step below it. */
+/* The path that @dev's filters are on; the disk's when there is none. */
+static struct blkfilter_path *bf_path_with(struct bf_version *version,
+					   const struct bf_dev *dev)
+{
+	u32 i;
+
+	for (i = 0; i < version->nr_parts; i++)
+		if (version->parts[i]->part == dev)
+			return version->parts[i];
+	return version->whole;
+}
+
+/*
+ * Where a filter's own bio enters: the step below the filter.  By altitude, as the
+ * filter may have been taken off while the bio was on its way.
+ */
 static struct bf_way bf_path_below(struct bf_version *version, u16 tag)
 {
-	struct blkfilter_instance *inst;
-	struct blkfilter_path *path;
-	int i, k;
+	struct blkfilter_instance *inst = bf_instance_of(tag);
+	struct blkfilter_path *path = bf_path_with(version, inst->dev);
+	u32 k = 0, own = path->own;
 
-	bf_for_each_instance(version, path, i, k, inst)
-		if (inst->tag == tag)
-			return (struct bf_way){
-				path, bf_fault(OWN_AT_TOP) ? 0 : k + 1,
-			};
-	return (struct bf_way){ NULL, 0 };
+	/* On the whole disk's path the disk's filters are its own ones. */
+	if (!path->part)
+		own = inst->dev->partno ? 0 : path->n;
+	while (k < own && path->step[k].inst->altitude >= inst->altitude)
+		k++;
+	return (struct bf_way){ path, bf_fault(OWN_AT_TOP) ? 0 : k };
 }
 
 /*
@@ -494,16 +509,15 @@ static void bf_enter_own(struct bf_disk *disk, struct bf_version *version,
 			 struct bf_hold hold, struct bio *bio)
 {
 	u16 tag = *bf_hole(bio);
-	struct bf_way way = {};
+	struct bf_way way;
 
 	bio->bi_flags &= ~BF_OWN;
-	if (tag)
-		way = bf_path_below(version, tag);
-	if (way.path)
-		bf_walk(way.path,
-			way.n | (hold.version ? 0 : BF_INDEX_EXTRA), bio);
-	else
+	if (!tag) {
 		bf_enter(disk, version, hold, bio);
+		return;
+	}
+	way = bf_path_below(version, tag);
+	bf_walk(way.path, way.n | (hold.version ? 0 : BF_INDEX_EXTRA), bio);
 }
 
 /* Any bio, with a hold on @version. */

@@ -396,6 +396,7 @@ bf_instance_new(struct bf_dev *dev, struct blkfilter_operations *ops,
 		u64 altitude, const void *options, u32 options_size);
 int bf_instance_attach(struct blkfilter_instance *inst, bool appearing);
 void bf_instance_put(struct blkfilter_instance *inst);
+struct blkfilter_instance *bf_instance_of(u16 tag);
 void bf_instance_destroy(struct blkfilter_instance *inst);
 void bf_instance_activate(struct blkfilter_instance *inst,
 			  struct bf_disk *disk);
@@ -495,10 +496,17 @@ u32 bf_devs_fill(struct blkfilter_device_info *info, u32 room);
  */
 static inline bool bf_dev_altered(const struct bf_dev *dev)
 {
-	struct block_device *bdev = READ_ONCE(dev->bdev);
+	struct block_device *bdev;
+	bool altered;
 
-	return bdev && (bdev_nr_sectors(bdev) != READ_ONCE(dev->sectors) ||
-			bdev->bd_disk->diskseq != READ_ONCE(dev->diskseq));
+	/* A rescan may take the partition away; its inode is freed by RCU. */
+	rcu_read_lock();
+	bdev = READ_ONCE(dev->bdev);
+	altered = bdev &&
+		  (bdev_nr_sectors(bdev) != READ_ONCE(dev->sectors) ||
+		   READ_ONCE(dev->gd->diskseq) != READ_ONCE(dev->diskseq));
+	rcu_read_unlock();
+	return altered;
 }
 
 /* --- rule.c --- */

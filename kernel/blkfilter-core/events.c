@@ -138,9 +138,26 @@ static bool bf_reader_ready(struct bf_reader *reader)
 	return READ_ONCE(reader->head) != READ_ONCE(reader->tail);
 }
 
-static int bf_reader_wait(struct bf_reader *reader)
+/* Waits for an event, with the lock held whenever it returns 0. */
+static int bf_reader_begin(struct bf_reader *reader, bool nonblock)
 {
-	return wait_event_interruptible(reader->wait, bf_reader_ready(reader));
+	if (nonblock) {
+		if (!mutex_trylock(&reader->lock))
+			return -EAGAIN;
+	} else if (mutex_lock_interruptible(&reader->lock)) {
+		return -ERESTARTSYS;
+	}
+	while (!bf_reader_ready(reader)) {
+		int ret = nonblock ? -EAGAIN :
+			  wait_event_interruptible(reader->wait,
+						   bf_reader_ready(reader));
+
+		if (ret) {
+			mutex_unlock(&reader->lock);
+			return ret;
+		}
+	}
+	return 0;
 }
 
 /* The next event; first of all how many were lost.  False: none. */
@@ -172,18 +189,13 @@ ssize_t bf_events_read(struct file *file, char __user *buf, size_t size)
 	struct bf_reader *reader = file->private_data;
 	struct blkfilter_event event;
 	size_t done = 0;
-	int ret = 0;
+	int ret;
 
 	if (size < sizeof(event))
 		return -EINVAL;
-	if (mutex_lock_interruptible(&reader->lock))
-		return -ERESTARTSYS;
-	while (!bf_reader_ready(reader) && !ret) {
-		if (file->f_flags & O_NONBLOCK)
-			ret = -EAGAIN;
-		else
-			ret = bf_reader_wait(reader);
-	}
+	ret = bf_reader_begin(reader, file->f_flags & O_NONBLOCK);
+	if (ret)
+		return ret;
 	while (!ret && size - done >= sizeof(event) &&
 	       bf_reader_next(reader, &event)) {
 		if (copy_to_user(buf + done, &event, sizeof(event)))

@@ -11,7 +11,8 @@
 
 static LIST_HEAD(bf_filters);
 static DEFINE_MUTEX(bf_filters_lock);
-static DEFINE_IDA(bf_tags);
+/* Instances by their tag. */
+static DEFINE_XARRAY_ALLOC1(bf_tags);
 static atomic64_t bf_last_number;
 
 /* A name from userspace may lack its NUL: then it is nobody's. */
@@ -183,7 +184,8 @@ bf_instance_new(struct bf_dev *dev, struct blkfilter_operations *ops,
 		u64 altitude, const void *options, u32 options_size)
 {
 	struct blkfilter_instance *inst = kzalloc(sizeof(*inst), GFP_KERNEL);
-	int tag = -ENOMEM;
+	int ret = -ENOMEM;
+	u32 tag;
 
 	if (!inst)
 		return ERR_PTR(-ENOMEM);
@@ -196,13 +198,14 @@ bf_instance_new(struct bf_dev *dev, struct blkfilter_operations *ops,
 	if (options_size)
 		inst->options = kmemdup(options, options_size, GFP_KERNEL);
 	if (inst->stats && (inst->options || !options_size))
-		tag = ida_alloc_range(&bf_tags, 1, U16_MAX, GFP_KERNEL);
-	if (tag < 0) {
+		ret = xa_alloc(&bf_tags, &tag, inst, XA_LIMIT(1, U16_MAX),
+			       GFP_KERNEL);
+	if (ret) {
 		kfree(inst->options);
 		free_percpu(inst->stats);
 		bf_dev_unhold(dev);
 		kfree(inst);
-		return ERR_PTR(tag);
+		return ERR_PTR(ret);
 	}
 	bf_dev_get(dev);
 	inst->dev = dev;
@@ -244,6 +247,15 @@ void bf_instance_put(struct blkfilter_instance *inst)
 		complete(&inst->unused);
 }
 
+/*
+ * The instance whose own bio carries @tag.  It lives for as long as the caller
+ * has that bio: its detach() waits for it.
+ */
+struct blkfilter_instance *bf_instance_of(u16 tag)
+{
+	return xa_load(&bf_tags, tag);
+}
+
 /* Takes an instance down that no bio can reach.  Sleeps. */
 void bf_instance_destroy(struct blkfilter_instance *inst)
 {
@@ -253,7 +265,7 @@ void bf_instance_destroy(struct blkfilter_instance *inst)
 	wait_for_completion(&inst->unused);
 	if (inst->flt)
 		inst->ops->detach(inst->flt);
-	ida_free(&bf_tags, inst->tag);
+	xa_erase(&bf_tags, inst->tag);
 	free_percpu(inst->stats);
 	kfree(inst->options);
 	bf_dev_unhold(inst->dev);

@@ -50,6 +50,8 @@ remove_dm era
 
 insmod "$MODDIR/blkfilter.ko"
 insmod "$MODDIR/blkfilter-null.ko"
+# Loading tries the hook out; it goes a moment later.
+wait_until 30 hook_is_off
 row loaded nullb0
 
 with_filters nullb1 null 1

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""One shared-root guest: a qemu process, its folder below build/lab/guests/, and the channel to its agent.
+"""One guest: a qemu process, its folder below build/lab/guests/, and the channel to its agent.
+
+Its root is the host's, or a disk of its own that tests/lab/image.sh made (Options.image): then it can be booted again.
 
 The folder holds everything that is known of a guest, so that a later process finds a running one:
 pid, agent.sock (second serial port), console.log (first one), job.env and output (of the test that runs).
@@ -28,6 +30,15 @@ class GuestError(Exception):
     """A guest that does not start, or died, or does not answer."""
 
 
+def prepared(what: str, name: str, script: str) -> dict[str, str]:
+    """What SCRIPT left in build/lab/WHAT-NAME.env."""
+    try:
+        lines = (LAB / f"{what}-{name}.env").read_text().splitlines()
+    except FileNotFoundError:
+        raise GuestError(f"{what} {name} is not prepared: run {script} {name}") from None
+    return dict(line.split("=", 1) for line in lines)
+
+
 @dataclass
 class Kernel:
     """What tests/lab/kernels.sh prepared under one of the names 6.1, 6.12, debug."""
@@ -39,11 +50,7 @@ class Kernel:
 
     @staticmethod
     def find(name: str) -> "Kernel":
-        try:
-            lines = (LAB / f"kernel-{name}.env").read_text().splitlines()
-        except FileNotFoundError:
-            raise GuestError(f"kernel {name} is not prepared: run tests/lab/kernels.sh {name}") from None
-        value = dict(line.split("=", 1) for line in lines)
+        value = prepared("kernel", name, "tests/lab/kernels.sh")
         return Kernel(name, value["RELEASE"], Path(value["IMAGE"]), Path(value["MODULES"]))
 
 
@@ -57,6 +64,7 @@ class Options:
     memory: int | None = None  # MiB
     disk: int | None = None  # MiB: an empty virtio disk
     icount: bool = False  # one instruction is one virtual nanosecond: for benchmarks
+    image: bool = False  # boots from an overlay of the disk that tests/lab/image.sh made
 
 
 def build_initramfs(kernel: Kernel, target: Path) -> None:
@@ -118,10 +126,8 @@ class Guest:
         return pid if f"lab.dir=/job/{self.dir.relative_to(BUILD)} ".encode() in command else None
 
     def command(self, options: Options) -> list[str]:
-        """The qemu command line; writes the initramfs."""
+        """The qemu command line; writes the initramfs, or the overlay of the disk."""
         kernel = Kernel.find(self.kernel_name)
-        initramfs = self.dir / "initramfs.gz"
-        build_initramfs(kernel, initramfs)
         memory = options.memory or (3072 if kernel.name == "debug" else 2048)
         # norandmaps: TCG reuses translated code only at equal addresses. kmemleak costs a third; a test turns it on with
         # "# lab: append kmemleak=on".
@@ -131,6 +137,12 @@ class Guest:
             f"norandmaps {kmemleak} net.ifnames=0 lab.dir=/job/{self.dir.relative_to(BUILD)} lab.mode={options.mode} "
             f"lab.kernel={kernel.name} lab.modules={kernel.modules} {options.append}"
         )
+        if options.image:
+            boot = self.image(append)
+        else:
+            initramfs = self.dir / "initramfs.gz"
+            build_initramfs(kernel, initramfs)
+            boot = ["-kernel", str(kernel.image), "-initrd", str(initramfs), "-append", append]
         if options.icount:
             machine = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-cpu", "max", "-smp", "1"]
         elif accelerator() == "kvm":
@@ -139,7 +151,7 @@ class Guest:
             machine = ["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(options.smp or 2)]
         command = ["qemu-system-x86_64", *machine, "-m", str(memory), "-display", "none"]
         # Not the default machine: interpreting its ACPI interrupt tables takes the debug kernel 90 s.
-        command += ["-machine", "q35", "-nodefaults", "-no-reboot", "-kernel", str(kernel.image), "-initrd", str(initramfs), "-append", append]
+        command += ["-machine", "q35", "-nodefaults", "-no-reboot", *boot]
         for tag, path, readonly in (("root", Path("/"), True), ("src", SRC, True), ("job", BUILD, False)):
             share = f"local,id={tag},path={path},security_model=none,multidevs=remap"
             command += ["-fsdev", share + (",readonly=on" if readonly else "")]
@@ -150,12 +162,34 @@ class Guest:
             command += ["-drive", "file=disk,format=raw,if=none,id=disk,cache=unsafe", "-device", "virtio-blk-pci,drive=disk"]
         return command
 
-    def start(self, options: Options | None = None) -> float:
-        """Boots it and waits for the agent. Returns the seconds that took; raises GuestError."""
+    def image(self, append: str) -> list[str]:
+        """What boots from the disk image; what was written to the overlay stays when the guest is started again."""
+        image = prepared("image", self.kernel_name, "tests/lab/image.sh")
+        overlay = self.dir / "root.qcow2"
+        if not overlay.exists():
+            subprocess.run(
+                ["qemu-img", "create", "-q", "-f", "qcow2", "-b", image["DISK"], "-F", "qcow2", overlay], check=True
+            )
+        return [
+            "-kernel", image["IMAGE"], "-initrd", image["INITRD"], "-append", f"root=PARTUUID={image['PARTUUID']} rw {append}",
+            "-drive", "file=root.qcow2,format=qcow2,if=none,id=root,cache=unsafe", "-device", "virtio-blk-pci,drive=root",
+        ]  # fmt: skip
+
+    def wait_ended(self, timeout: float) -> None:
+        """Waits until it has powered off or rebooted by itself."""
+        limit = time.monotonic() + timeout
+        while self.pid():
+            if time.monotonic() > limit:
+                raise GuestError(f"guest {self.dir.name} did not shut down within {timeout:.0f} s\n{self.tail()}")
+            time.sleep(0.1)
+
+    def start(self, options: Options | None = None, again: bool = False) -> float:
+        """Boots it, or boots it AGAIN with the disk it had, and waits for the agent. Returns the seconds that took; raises GuestError."""
         began = time.monotonic()
         self.stop()
-        shutil.rmtree(self.dir, ignore_errors=True)
-        self.dir.mkdir(parents=True)
+        if not again:
+            shutil.rmtree(self.dir, ignore_errors=True)
+            self.dir.mkdir(parents=True)
         command = self.command(options or Options())
         command += ["-chardev", "file,id=console,path=console.log", "-serial", "chardev:console"]
         command += ["-chardev", "socket,id=agent,path=agent.sock,server=on,wait=off", "-serial", "chardev:agent"]

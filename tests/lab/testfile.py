@@ -9,8 +9,10 @@
 # lab: append WORDS             words for the kernel's command line (implies fresh)
 # lab: smp N, # lab: memory MIB the guest's size (implies fresh)
 # lab: disk MIB                 an empty virtio disk, /dev/vda once virtio_blk is loaded (implies fresh)
+# lab: image                    in a Debian of its own that boots from a disk (implies fresh). With exit status 75 it asks for
+#                               a reboot and is run again, with BOOT one higher (the first time it is 1)
 
-kernels, quick and timeout are read by tests/CMakeLists.txt as well.
+kernels, quick, timeout and image are read by tests/CMakeLists.txt as well.
 """
 
 import re
@@ -34,6 +36,7 @@ class TestFile:
     smp: int | None = None
     memory: int | None = None
     disk: int | None = None
+    image: bool = False
 
     @property
     def name(self) -> str:
@@ -65,6 +68,8 @@ def read(path: Path) -> TestFile:
                 test.fresh, test.memory = True, int(value)
             case "disk":
                 test.fresh, test.disk = True, int(value)
+            case "image":
+                test.fresh, test.image = True, True
             case _:
                 raise ValueError(f"{path}:{number}: unknown '# lab: {word}'")
     return test

@@ -44,15 +44,17 @@ on_exit sh -c "swapoff /dev/$disk 2>/dev/null || true"
 mkdir /sys/fs/cgroup/swapper
 on_exit rmdir /sys/fs/cgroup/swapper
 echo +memory > /sys/fs/cgroup/cgroup.subtree_control
-echo 24M > /sys/fs/cgroup/swapper/memory.high
+echo 16M > /sys/fs/cgroup/swapper/memory.high
 sh -c 'echo $$ > /sys/fs/cgroup/swapper/cgroup.procs
     exec python3 -c "
-import os
-data = [os.urandom(4096) for _ in range(10000)]
-import hashlib
-before = hashlib.sha256(b\"\".join(data)).hexdigest()
-after = hashlib.sha256(b\"\".join(data)).hexdigest()
-assert before == after
+import hashlib, os
+data = [os.urandom(4096) for _ in range(5000)]
+def digest():
+    sum = hashlib.sha256()
+    for page in data:
+        sum.update(page)
+    return sum.digest()
+assert digest() == digest()
 "'
 swapoff "/dev/$disk"
 saw_all "$disk"

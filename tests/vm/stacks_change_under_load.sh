@@ -41,8 +41,8 @@ for ((i = 0; i < rounds; i++)); do
     2) device=$disk ;;
     esac
     stack=${stacks[RANDOM % 5]}
-    # What a partition's filter sends itself is the disk's bio for the tracepoint: the count would not fit.
-    [ "$device" != "$part" ] || stack=${stack//,options=two/}
+    # What a filter of disk or partition sends itself is the disk's bio for the tracepoint: the partition's count would not fit.
+    [ "$device" = "$linear" ] || stack=${stack//,options=two/}
     # A stack with the same filters keeps their options, a new one may give others: not in one step.
     # shellcheck disable=SC2086
     tool stack "$device" set --limit 10000 ${stack} > /dev/null 2> /tmp/error || {

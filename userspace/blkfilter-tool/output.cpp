@@ -144,6 +144,21 @@ std::string table_of(std::span<const NamedStack> stacks) {
     return table.to_string();
 }
 
+std::string statistics_table_of(const Stack& stack) {
+    Table table{left("FILTER"),           right("READS"),           right("WRITES"),
+                right("DISCARDS"),        right("ZEROES"),          right("FLUSHES"),
+                right("OTHERS"),          right("READ-SECTORS"),    right("WRITE-SECTORS"),
+                right("DISCARD-SECTORS"), right("ZEROES-SECTORS"),  right("FLUSH-SECTORS"),
+                right("OTHER-SECTORS")};
+    for (const auto& entry : stack.entries) {
+        std::vector<std::string> cells{entry.name};
+        for (const auto& counts : {entry.statistics.bios, entry.statistics.sectors})
+            std::ranges::transform(counts, std::back_inserter(cells), number);
+        table.add_row(cells);
+    }
+    return table.to_string();
+}
+
 std::string table_of(std::span<const Rule> rules) {
     Table table{right("ID"), left("MATCH"), right("FILTERS"), right("PROVISIONAL-MS")};
     for (const auto& rule : rules)

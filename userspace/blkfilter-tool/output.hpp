@@ -37,6 +37,8 @@ std::string table_of(std::span<const FilterInfo> filters);
 std::string table_of(std::span<const DeviceInfo> devices);
 std::string table_of(std::span<const NamedStack> stacks);
 std::string table_of(std::span<const Rule> rules);
+/// Bios by operation, then sectors by operation.
+std::string statistics_table_of(const Stack& stack);
 
 /// One line, without its newline.
 std::string line_of(const Point& point);

@@ -80,6 +80,17 @@ Result<void> show(const Arguments& arguments) {
     return {};
 }
 
+Result<void> show_statistics(const Arguments& arguments) {
+    const auto subject = Subject::open(arguments.device);
+    if (!subject)
+        return std::unexpected(subject.error());
+    const auto stack = subject->control.stack(subject->device);
+    if (!stack)
+        return std::unexpected(stack.error());
+    std::cout << statistics_table_of(*stack);
+    return {};
+}
+
 Result<void> set(const Arguments& arguments) {
     const auto entries = parse_entries(arguments.entries);
     if (!entries)
@@ -158,6 +169,11 @@ void add_stack_commands(CLI::App& app, Commands& commands) {
         stack_command->add_subcommand("confirm", "Filters of provisional rules stay for good");
     commands.emplace_back(confirm_command, [=] { return confirm(*arguments); });
     commands.emplace_back(stack_command, [=] { return show(*arguments); });
+
+    auto* statistics_command =
+        app.add_subcommand("statistics", "What the filters of a device have seen, by operation");
+    add_device(*statistics_command, *arguments);
+    commands.emplace_back(statistics_command, [=] { return show_statistics(*arguments); });
 
     auto* attach_command = app.add_subcommand("attach", "Add one filter, leave the others");
     add_device(*attach_command, *arguments);

@@ -5,6 +5,7 @@
 # Protocol on the second serial port, one line each way:
 #   ping ID         -> pong ID
 #   run ID          -> done ID STATUS [what the test left behind]
+#   reboot ID       an orderly one, in a disk-image guest
 # What to run stands in $LAB_DIR/job.env; the test's output goes to $LAB_DIR/output. Kernel messages go to the
 # console, between the marks "lab: begin ID" and "lab: end ID"; the host judges them.
 
@@ -16,8 +17,15 @@ left_behind() { # what a test should have put away again, one word an item
         -printf 'disk:%P:%h\n' 2>/dev/null | sort
 }
 
+# From memory: /job is not cached in the guest, and a test starts our programs a hundred times. Only what is newer.
+programs() {
+    mkdir -p /run/lab
+    cp --update --archive /job/lab/programs/* /run/lab/
+}
+
 run() { # ID
     local id=$1 status session before after
+    programs
     before=$(left_behind)
     echo "lab: begin $id" > /dev/kmsg
     (
@@ -43,5 +51,6 @@ while read -r verb id <&3; do
     case $verb in
     ping) echo "pong $id" >&3 ;;
     run) run "$id" ;;
+    reboot) systemctl reboot ;;
     esac
 done

@@ -20,10 +20,10 @@ tool() {
 # detach_all: no filter anywhere, no gate closed, the bio hook off.
 detach_all() {
     local device rule
-    for rule in $(tool rule list --json | jq -r '.rules[].id'); do
+    for rule in $(tool rule list | awk 'NR > 1 { print $1 }'); do
         tool rule remove "$rule"
     done
-    for device in $(tool devices --json | jq -r '.devices[].name'); do
+    for device in $(tool devices | awk 'NR > 1 { print $1 }'); do
         tool stack "$device" set --empty > /dev/null
     done
     wait_until 15 hook_is_off
@@ -83,17 +83,20 @@ of_filter() {
     tool stack "$1" --json | jq -r --arg name "$2" ".filters[] | select(.name == \$name) | $3"
 }
 
-# What counts are printed as: bios by group, then sectors by group, as the traced file has them.
-COUNTS='.statistics | [.read, .write, .discard, .zeroes, .flush, .other] | map(.bios) + map(.sectors) | join(" ")'
+# all_statistics DEVICE: a line for each filter from high to low: its name, bios by group, then sectors by group, as the
+# traced file has them.
+all_statistics() {
+    tool statistics "$1" | awk 'NR > 1 { $1 = $1; print }'
+}
 
-# statistics DEVICE FILTER
+# statistics DEVICE FILTER: one of these lines, without the name.
 statistics() {
-    of_filter "$1" "$2" "$COUNTS"
+    all_statistics "$1" | sed -n "s/^$2 //p"
 }
 
 # order DEVICE: its filters from high to low.
 order() {
-    tool stack "$1" --json | jq -r '[.filters[].name] | join(" ")'
+    all_statistics "$1" | awk '{ printf "%s%s", NR > 1 ? " " : "", $1 } END { print "" }'
 }
 
 # traced DEVICE...: the kernel's own count, summed over the devices (a partition's bios pass its disk's filters).
@@ -132,10 +135,6 @@ counted() {
         [ "$before" != "$after" ] || break
     done
     printf '%s\n' "traced $trace" "$after"
-}
-
-all_statistics() { # DEVICE: a line for each filter
-    tool stack "$1" --json | jq -r ".filters[] | .name + \" \" + ($COUNTS)"
 }
 
 # watch DEVICE [PARTITION...]: from here on ...
