@@ -47,7 +47,10 @@
 
 /* A counted write, from the end of its path to its completion. */
 struct bf_record {
-	bio_end_io_t *end_io;
+	union {
+		bio_end_io_t *end_io;
+		struct bf_record *next;		/* in a cache */
+	};
 	void *private;
 	struct bf_disk *disk;
 	struct bf_version *version;	/* NULL: the hold is a count on disk */
@@ -59,7 +62,18 @@ struct bf_hold {
 	struct bf_disk *extra;
 };
 
-static struct kmem_cache *bf_record_cache;
+static struct kmem_cache *bf_record_slab;
+
+/*
+ * Some free records for each CPU, as the block layer has for its bios: pool and
+ * slab take three times as many instructions as all else that counting does.
+ */
+#define BF_CACHED_MOST	64
+
+static DEFINE_PER_CPU(struct bf_cache {
+	struct bf_record *first;
+	u32 n;
+}, bf_cache);
 
 static_assert(BIO_FLAG_LAST <= 14);
 #ifndef __CHECKER__	/* sparse takes packed enums for ints */
@@ -105,7 +119,7 @@ static void bf_make_async(struct bio *bio)
 
 /* --- holds --- */
 
-void bf_extra_put(struct bf_disk *disk)
+noinline void bf_extra_put(struct bf_disk *disk)
 {
 	unsigned long flags;
 
@@ -231,6 +245,55 @@ static __always_inline struct bf_hold bf_hold_from(enum bf_admission admission,
 
 /* --- counting until completion --- */
 
+/*
+ * Waiting for an element of the pool is allowed only at top level: with
+ * current->bio_list set, its users may be on that very list.  NULL: no memory
+ * without waiting.
+ */
+static struct bf_record *bf_record_alloc(struct bf_disk *disk)
+{
+	struct bf_record *record;
+	struct bf_cache *cache;
+	unsigned long flags;
+
+	local_irq_save(flags);
+	cache = this_cpu_ptr(&bf_cache);
+	record = cache->first;
+	if (record) {
+		cache->first = record->next;
+		cache->n--;
+	}
+	local_irq_restore(flags);
+	if (likely(record))
+		return record;
+	return mempool_alloc(&disk->records,
+			     current->bio_list ? GFP_NOWAIT | __GFP_NOWARN :
+						 GFP_NOIO);
+}
+
+static void bf_record_free(struct bf_disk *disk, struct bf_record *record)
+{
+	mempool_t *pool = &disk->records;
+	struct bf_cache *cache;
+	unsigned long flags;
+	bool cached = false;
+
+	/* A pool that lacks elements comes first: somebody may wait for one. */
+	if (likely(READ_ONCE(pool->curr_nr) >= pool->min_nr)) {
+		local_irq_save(flags);
+		cache = this_cpu_ptr(&bf_cache);
+		if (cache->n < BF_CACHED_MOST) {
+			record->next = cache->first;
+			cache->first = record;
+			cache->n++;
+			cached = true;
+		}
+		local_irq_restore(flags);
+	}
+	if (!cached)
+		mempool_free(record, pool);
+}
+
 static void bf_counted_end_io(struct bio *bio)
 {
 	struct bf_record *record = bio->bi_private;
@@ -242,7 +305,7 @@ static void bf_counted_end_io(struct bio *bio)
 
 	bio->bi_end_io = record->end_io;
 	bio->bi_private = record->private;
-	mempool_free(record, &disk->records);
+	bf_record_free(disk, record);
 	bf_drop(hold);
 	/* bio_endio() has done the rest of its work before it called us. */
 	if (bio->bi_end_io)
@@ -252,15 +315,8 @@ static void bf_counted_end_io(struct bio *bio)
 /* Makes the completion of @bio drop @hold.  False: no memory without waiting. */
 static bool bf_count(struct bf_disk *disk, struct bio *bio, struct bf_hold hold)
 {
-	struct bf_record *record;
+	struct bf_record *record = bf_record_alloc(disk);
 
-	/*
-	 * Waiting for an element of the pool is allowed only at top level:
-	 * with current->bio_list set, its users may be on that very list.
-	 */
-	record = mempool_alloc(&disk->records,
-			       current->bio_list ? GFP_NOWAIT | __GFP_NOWARN :
-						   GFP_NOIO);
 	if (!record)
 		return false;
 	record->end_io = bio->bi_end_io;
@@ -274,23 +330,31 @@ static bool bf_count(struct bf_disk *disk, struct bio *bio, struct bf_hold hold)
 
 /* --- walking a path --- */
 
-static __always_inline enum blkfilter_group bf_group(const struct bio *bio)
+/* enum blkfilter_group by operation. */
+static u8 bf_groups[REQ_OP_MASK + 1] __ro_after_init;
+
+static void __init bf_groups_init(void)
 {
-	switch (bio_op(bio)) {
-	case REQ_OP_READ:
-		return BLKFILTER_GROUP_READ;
-	case REQ_OP_WRITE:
-	case REQ_OP_ZONE_APPEND:
-		return bio->bi_iter.bi_size ? BLKFILTER_GROUP_WRITE :
-					      BLKFILTER_GROUP_FLUSH;
-	case REQ_OP_DISCARD:
-	case REQ_OP_SECURE_ERASE:
-		return BLKFILTER_GROUP_DISCARD;
-	case REQ_OP_WRITE_ZEROES:
-		return BLKFILTER_GROUP_ZEROES;
-	default:
-		return BLKFILTER_GROUP_OTHER;
+	memset(bf_groups, BLKFILTER_GROUP_OTHER, sizeof(bf_groups));
+	bf_groups[REQ_OP_READ] = BLKFILTER_GROUP_READ;
+	bf_groups[REQ_OP_WRITE] = BLKFILTER_GROUP_WRITE;
+	bf_groups[REQ_OP_ZONE_APPEND] = BLKFILTER_GROUP_WRITE;
+	bf_groups[REQ_OP_DISCARD] = BLKFILTER_GROUP_DISCARD;
+	bf_groups[REQ_OP_SECURE_ERASE] = BLKFILTER_GROUP_DISCARD;
+	bf_groups[REQ_OP_WRITE_ZEROES] = BLKFILTER_GROUP_ZEROES;
+}
+
+static __always_inline void
+bf_account(struct blkfilter_statistics __percpu *stats, const struct bio *bio)
+{
+	u32 group = bf_groups[bio_op(bio)], sectors = bio_sectors(bio);
+
+	if (unlikely(!sectors && group == BLKFILTER_GROUP_WRITE)) {
+		this_cpu_inc(stats->bios[BLKFILTER_GROUP_FLUSH]);
+		return;
 	}
+	this_cpu_inc(stats->bios[group]);
+	this_cpu_add(stats->sectors[group], sectors);
 }
 
 /* Hands over to the worker: goes on behind step @index of @path. */
@@ -310,29 +374,14 @@ static void bf_resume_later(struct blkfilter_path *path, u32 index,
 	queue_work(disk->wq, &disk->work);
 }
 
-/*
- * The end of the path: to the device.  Every way out is a tail call of the
- * original, or holds a reference across it (see hook.c, unloading).
- */
-static void bf_send(struct blkfilter_path *path, u32 index, struct bio *bio)
+/* Sends a write whose completion has to be counted by wrapping it. */
+static noinline void bf_send_wrapped(struct blkfilter_path *path, u32 index,
+				     struct bio *bio)
 {
 	struct bf_disk *disk = path->version->disk;
-	struct bf_hold hold = bf_hold_of(path, index);
 	u16 id = READ_ONCE(disk->id);
 
-	if (!path->counts || !op_is_write(bio_op(bio))) {
-		bf_mark(bio, id);
-		bf_drop(hold);
-		static_call(bf_original)(bio);
-		return;
-	}
-	if (disk->mq && !current->bio_list && likely(hold.version)) {
-		bf_mark(bio, id | BF_SHORTCUT);
-		static_call(bf_original)(bio);
-		bf_drop(hold);
-		return;
-	}
-	if (unlikely(!bf_count(disk, bio, hold))) {
+	if (unlikely(!bf_count(disk, bio, bf_hold_of(path, index)))) {
 		bf_resume_later(path, index, bio);
 		return;
 	}
@@ -340,25 +389,54 @@ static void bf_send(struct blkfilter_path *path, u32 index, struct bio *bio)
 	static_call(bf_original)(bio);
 }
 
-/* Shows @bio to the steps from @index on.  Takes over the bio and its hold. */
-static void bf_walk(struct blkfilter_path *path, u32 index, struct bio *bio)
+/*
+ * The end of the path: to the device.  Every way out is a tail call of the
+ * original, or holds a reference across it (see hook.c, unloading).
+ */
+static __always_inline void bf_send(struct blkfilter_path *path, u32 index,
+				    struct bio *bio)
 {
-	u32 extra = index & BF_INDEX_EXTRA;
-	enum blkfilter_group group;
-	u32 i;
+	struct bf_disk *disk = path->version->disk;
 
-	for (i = index & BF_INDEX_MASK; i < path->n; i++) {
+	if (!path->counts || !op_is_write(bio_op(bio))) {
+		bf_mark(bio, READ_ONCE(disk->id));
+		if (index & BF_INDEX_EXTRA)
+			bf_extra_put(disk);
+		else
+			percpu_ref_put(&path->version->ref);
+		static_call(bf_original)(bio);
+	} else if (!(index & BF_INDEX_EXTRA) && disk->mq &&
+		   !current->bio_list) {
+		bf_mark(bio, READ_ONCE(disk->id) | BF_SHORTCUT);
+		static_call(bf_original)(bio);
+		percpu_ref_put(&path->version->ref);
+	} else {
+		bf_send_wrapped(path, index, bio);
+	}
+}
+
+/*
+ * Shows @bio to the steps from @i on.  Takes over the bio and its hold, which is
+ * a count if @extra is BF_INDEX_EXTRA.
+ */
+static __always_inline void bf_show(struct blkfilter_path *path, u32 i,
+				    u32 extra, struct bio *bio)
+{
+	for (; i < path->n; i++) {
 		const struct bf_step *step = &path->step[i];
 		struct blkfilter_pos pos = { path, i | extra };
 
-		group = bf_group(bio);
-		this_cpu_inc(step->inst->stats->bios[group]);
-		this_cpu_add(step->inst->stats->sectors[group],
-			     bio_sectors(bio));
+		bf_account(step->stats, bio);
 		if (step->submit_bio(step->flt, bio, pos))
 			return;
 	}
 	bf_send(path, i | extra, bio);
+}
+
+static noinline void bf_walk(struct blkfilter_path *path, u32 index,
+			     struct bio *bio)
+{
+	bf_show(path, index & BF_INDEX_MASK, index & BF_INDEX_EXTRA, bio);
 }
 
 /*
@@ -445,13 +523,28 @@ static __always_inline struct bf_way bf_path_of(struct bf_version *version,
 	return bf_path_at(version, bio->bi_iter.bi_sector, sectors);
 }
 
-/* The device is larger or smaller than the filters know: tell them. */
-static __always_inline void bf_check_size(const struct blkfilter_path *path)
+/* A device is larger or smaller than the filters know: tells them. */
+static noinline void bf_tell_sizes(const struct blkfilter_path *path)
 {
-	if (path->part && unlikely(bf_dev_altered(path->part)))
-		bf_dev_check(path->part);
-	if (path->disk_dev && unlikely(bf_dev_altered(path->disk_dev)))
+	if (path->disk_dev)
 		bf_dev_check(path->disk_dev);
+	if (path->part)
+		bf_dev_check(path->part);
+}
+
+/* Is one?  The disk cannot go, nor the block device of the bio. */
+static __always_inline bool bf_sizes_differ(const struct blkfilter_path *path,
+					    const struct bio *bio)
+{
+	struct block_device *bdev = bio->bi_bdev;
+
+	if (path->disk_dev &&
+	    unlikely(bf_dev_differs(path->disk_dev, bdev->bd_disk->part0)))
+		return true;
+	if (likely(!path->part))
+		return false;
+	return path->bdev == bdev ? bf_dev_differs(path->part, bdev) :
+				    bf_dev_altered(path->part);
 }
 
 /* Splits off the first @sectors, which go another way than the rest. */
@@ -481,8 +574,8 @@ static void bf_enter(struct bf_disk *disk, struct bf_version *version,
 
 	for (;;) {
 		way = bf_path_of(version, bio);
-		if (op_is_write(bio_op(bio)))
-			bf_check_size(way.path);
+		if (op_is_write(bio_op(bio)) && bf_sizes_differ(way.path, bio))
+			bf_tell_sizes(way.path);
 		if (likely(way.n == bio_sectors(bio)))
 			break;
 		if (bf_bio_atomic(bio)) {
@@ -535,39 +628,37 @@ static void bf_admitted(struct bf_disk *disk, struct bf_version *version,
 	}
 }
 
-/**
- * bf_submit() - stands in for submit_bio_noacct_nocheck()
- * @bio: any bio of a disk that was filtered a moment ago.
- *
- * Not inlined and not traced: ftrace jumps here.
+/*
+ * Any bio in any state: passed before, a filter's own, of a closed, a zoned, or
+ * no filtered disk.
  */
-void notrace bf_submit(struct bio *bio)
+static noinline void bf_submit_any(struct bio *bio)
 {
-	enum bf_admission admission = BF_GONE;
+	struct bf_disk *disk = bf_disk_find(bio->bi_bdev->bd_disk);
+	enum bf_admission admission;
 	struct bf_version *version = NULL;
-	struct bf_disk *disk;
 
-	rcu_read_lock();
+	if (!disk) {
+		static_call(bf_original)(bio);
+		return;
+	}
+	/*
+	 * Passed before: a remainder, or held back below us.  When it was
+	 * counted by the shortcut, nothing counts this rest of it when it
+	 * arrives from somewhere else (blk-throttle's worker): it needs a hold
+	 * of its own, or it would be written past a closed gate unseen.
+	 */
+	if (bf_passed(bio, READ_ONCE(disk->id)) &&
+	    (!(*bf_hole(bio) & BF_SHORTCUT) || current->bio_list ||
+	     bf_fault(REMAINDER_PASSES_GATE))) {
+		static_call(bf_original)(bio);
+		return;
+	}
 	do {
-		disk = bf_disk_find(bio->bi_bdev->bd_disk);
-		if (unlikely(!disk))
-			break;
-		/*
-		 * Passed before: a remainder, or held back below us.  When it
-		 * was counted by the shortcut, nothing counts this rest of it
-		 * when it arrives from somewhere else (blk-throttle's worker):
-		 * it needs a hold of its own, or it would be written past a
-		 * closed gate unseen.
-		 */
-		if (bf_passed(bio, READ_ONCE(disk->id)) &&
-		    (!(*bf_hole(bio) & BF_SHORTCUT) || current->bio_list ||
-		     bf_fault(REMAINDER_PASSES_GATE))) {
-			admission = BF_GONE;
-			break;
-		}
+		rcu_read_lock();
 		admission = bf_admit(disk, bio, bf_is_own(bio), &version);
+		rcu_read_unlock();
 	} while (admission == BF_RETRY);
-	rcu_read_unlock();
 
 	if (admission == BF_PARKED)
 		return;
@@ -576,6 +667,51 @@ void notrace bf_submit(struct bio *bio)
 	else	/* with a count the version cannot change: the gate is closed */
 		bf_admitted(disk, version,
 			    bf_hold_from(admission, disk, version), bio);
+}
+
+/**
+ * bf_submit() - stands in for submit_bio_noacct_nocheck()
+ * @bio: any bio of a disk that was filtered a moment ago.
+ *
+ * Not inlined and not traced: ftrace jumps here.  What is most frequent stands
+ * here whole, as every instruction counts: a fresh bio of a disk, or of a
+ * partition that it came through, with the gate open.
+ */
+void notrace bf_submit(struct bio *bio)
+{
+	struct bf_disk *disk = bf_disk_find(bio->bi_bdev->bd_disk);
+	struct blkfilter_path *path;
+	struct bf_version *version;
+
+	if (unlikely(!disk || disk->zoned ||
+		     bio->bi_flags & (BF_PASSED | BF_OWN))) {
+		bf_submit_any(bio);
+		return;
+	}
+	rcu_read_lock();
+	version = rcu_dereference(disk->version);
+	if (unlikely(!version || !percpu_ref_tryget_live_rcu(&version->ref)))
+		version = NULL;
+	rcu_read_unlock();
+	if (unlikely(!version)) {
+		bf_submit_any(bio);
+		return;
+	}
+
+	path = version->whole;
+	if (version->nr_parts) {
+		u8 no = bdev_partno(bio->bi_bdev);
+
+		path = no && no < version->nr_no ? version->by_no[no] : NULL;
+		if (!path || unlikely(path->bdev != bio->bi_bdev)) {
+			bf_enter(version->disk, version,
+				 (struct bf_hold){ .version = version }, bio);
+			return;
+		}
+	}
+	if (op_is_write(bio_op(bio)) && unlikely(bf_sizes_differ(path, bio)))
+		bf_tell_sizes(path);
+	bf_show(path, 0, 0, bio);
 }
 
 /* --- the worker of a disk --- */
@@ -855,7 +991,7 @@ EXPORT_SYMBOL_GPL(blkfilter_start);
 int bf_records_init(struct bf_disk *disk)
 {
 	int ret = mempool_init_slab_pool(&disk->records, BF_RECORDS_MIN,
-					 bf_record_cache);
+					 bf_record_slab);
 
 	if (ret)
 		return ret;
@@ -865,15 +1001,29 @@ int bf_records_init(struct bf_disk *disk)
 	return ret;
 }
 
-int bf_bio_init(void)
+int __init bf_bio_init(void)
 {
-	bf_record_cache = kmem_cache_create("blkfilter_record",
+	bf_groups_init();
+	bf_record_slab = kmem_cache_create("blkfilter_record",
 					    sizeof(struct bf_record), 0, 0,
 					    NULL);
-	return bf_record_cache ? 0 : -ENOMEM;
+	return bf_record_slab ? 0 : -ENOMEM;
 }
 
+/* Nothing is counted any more. */
 void bf_bio_exit(void)
 {
-	kmem_cache_destroy(bf_record_cache);
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct bf_cache *cache = per_cpu_ptr(&bf_cache, cpu);
+
+		while (cache->first) {
+			struct bf_record *record = cache->first;
+
+			cache->first = record->next;
+			kmem_cache_free(bf_record_slab, record);
+		}
+	}
+	kmem_cache_destroy(bf_record_slab);
 }

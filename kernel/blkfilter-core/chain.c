@@ -118,6 +118,7 @@ static struct blkfilter_path *bf_path_build(struct bf_version *version,
 
 		path->step[i].inst = inst;
 		path->step[i].flt = inst->flt;
+		path->step[i].stats = inst->stats;
 		path->step[i].submit_bio = inst->ops->submit_bio;
 		path->counts |= inst->ops->flags & BLKFILTER_NEEDS_POINTS;
 	}

@@ -114,6 +114,7 @@ struct bf_step {
 	bool (*submit_bio)(struct blkfilter *flt, struct bio *bio,
 			   struct blkfilter_pos pos);
 	struct blkfilter *flt;
+	struct blkfilter_statistics __percpu *stats;
 	struct blkfilter_instance *inst;
 };
 
@@ -317,7 +318,7 @@ unsigned long bf_address(const char *function);
 DECLARE_STATIC_CALL(bf_original, submit_bio_noacct);
 
 /* --- bio.c --- */
-int bf_bio_init(void);
+int bf_bio_init(void) __init;
 void bf_bio_exit(void);
 void bf_submit(struct bio *bio);
 void bf_worker(struct work_struct *work);
@@ -371,8 +372,30 @@ void bf_path_rebind(struct bf_dev *dev);
 		     ((inst) = (path)->step[k].inst, true); (k)++)
 
 /* --- disk.c --- */
-struct bf_disk *bf_disk_find(struct gendisk *gd);
-bool bf_disk_filtered(struct gendisk *gd);
+#define BF_HASH_BITS	12
+extern struct hlist_head bf_disk_table[1 << BF_HASH_BITS];
+
+static __always_inline struct hlist_head *bf_bucket(struct gendisk *gd)
+{
+	return &bf_disk_table[hash_ptr(gd, BF_HASH_BITS)];
+}
+
+/*
+ * The filtered disk or NULL.  No lock: a disk is freed when all tasks have slept
+ * of their own accord, and interrupts have ended, since it left the table
+ * (bf_disk_free()).  So it may be used until the caller next sleeps.  Every bio
+ * of the system comes by here.
+ */
+static __always_inline struct bf_disk *bf_disk_find(struct gendisk *gd)
+{
+	struct bf_disk *disk;
+
+	hlist_for_each_entry_rcu(disk, bf_bucket(gd), hash, true)
+		if (disk->gd == gd)
+			return disk;
+	return NULL;
+}
+
 struct bf_disk *bf_disk_ensure(struct bf_dev *dev);
 void bf_disk_drop(struct bf_disk *disk, struct list_head *dying);
 void bf_disk_leave(struct bf_dev *dev);
@@ -491,9 +514,18 @@ u32 bf_instances_of(const struct blkfilter_operations *ops);
 u32 bf_devs_fill(struct blkfilter_device_info *info, u32 room);
 
 /*
- * Has the device another size than the filters know, or another medium (a loop
- * device with another file keeps its gendisk and gets a new diskseq)?
+ * Is @bdev, a block device that cannot go, of another size than @dev's filters
+ * know, or with another medium (a loop device with another file keeps its
+ * gendisk and gets a new diskseq)?
  */
+static __always_inline bool bf_dev_differs(const struct bf_dev *dev,
+					   struct block_device *bdev)
+{
+	return bdev_nr_sectors(bdev) != READ_ONCE(dev->sectors) ||
+	       READ_ONCE(bdev->bd_disk->diskseq) != READ_ONCE(dev->diskseq);
+}
+
+/* The same for the device itself, which may go meanwhile. */
 static inline bool bf_dev_altered(const struct bf_dev *dev)
 {
 	struct block_device *bdev;
@@ -502,9 +534,7 @@ static inline bool bf_dev_altered(const struct bf_dev *dev)
 	/* A rescan may take the partition away; its inode is freed by RCU. */
 	rcu_read_lock();
 	bdev = READ_ONCE(dev->bdev);
-	altered = bdev &&
-		  (bdev_nr_sectors(bdev) != READ_ONCE(dev->sectors) ||
-		   READ_ONCE(dev->gd->diskseq) != READ_ONCE(dev->diskseq));
+	altered = bdev && bf_dev_differs(dev, bdev);
 	rcu_read_unlock();
 	return altered;
 }

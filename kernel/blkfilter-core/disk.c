@@ -14,51 +14,14 @@
 #include <linux/slab.h>
 #include "core.h"
 
-#define BF_HASH_BITS	12
 #define BF_IDS		BIT(15)
 
-static struct hlist_head bf_disk_table[1 << BF_HASH_BITS];
+struct hlist_head bf_disk_table[1 << BF_HASH_BITS];
 static DECLARE_BITMAP(bf_ids, BF_IDS) = { 1 };	/* 0 is never used */
 static DEFINE_SPINLOCK(bf_ids_lock);
 static unsigned long bf_id_last;
 static DECLARE_WAIT_QUEUE_HEAD(bf_claim_wait);
 static DEFINE_SPINLOCK(bf_claims_lock);	/* bf_disk.claimed */
-
-static __always_inline struct hlist_head *bf_bucket(struct gendisk *gd)
-{
-	return &bf_disk_table[hash_ptr(gd, BF_HASH_BITS)];
-}
-
-/* Under rcu_read_lock().  Return: the filtered disk or NULL. */
-struct bf_disk *bf_disk_find(struct gendisk *gd)
-{
-	struct bf_disk *disk;
-
-	hlist_for_each_entry_rcu(disk, bf_bucket(gd), hash)
-		if (disk->gd == gd)
-			return disk;
-	return NULL;
-}
-
-/* For the tracer: any context, nothing of it may be traced. */
-bool notrace bf_disk_filtered(struct gendisk *gd)
-{
-	struct bf_disk *disk;
-	bool found = false;
-
-	/* Most buckets are empty: no need for RCU to see that. */
-	if (likely(!READ_ONCE(bf_bucket(gd)->first)))
-		return false;
-	rcu_read_lock();
-	hlist_for_each_entry_rcu(disk, bf_bucket(gd), hash) {
-		if (disk->gd == gd) {
-			found = true;
-			break;
-		}
-	}
-	rcu_read_unlock();
-	return found;
-}
 
 /**
  * bf_new_id() - an id for bios that pass a disk from now on
@@ -98,9 +61,18 @@ void bf_disk_get(struct bf_disk *disk)
 	kref_get(&disk->ref);
 }
 
-static void bf_disk_free(struct rcu_head *rcu)
+static void bf_disk_free_rcu(struct rcu_head *rcu)
 {
 	kfree(container_of(rcu, struct bf_disk, rcu));
+}
+
+/*
+ * Whoever found the disk without a lock has gone on (see bf_disk_find()): tasks
+ * have slept since, and now interrupts have ended as well.
+ */
+static void bf_disk_free(struct rcu_head *rcu)
+{
+	call_rcu(rcu, bf_disk_free_rcu);
 }
 
 static void bf_disk_release(struct kref *ref)
@@ -117,7 +89,7 @@ static void bf_disk_release(struct kref *ref)
 	driver = disk->gd->fops->owner;
 	put_device(disk_to_dev(disk->gd));
 	module_put(driver);
-	call_rcu(&disk->rcu, bf_disk_free);
+	call_rcu_tasks(&disk->rcu, bf_disk_free);
 }
 
 /*

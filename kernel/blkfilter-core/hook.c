@@ -38,7 +38,7 @@ static void notrace bf_traced(unsigned long ip, unsigned long parent_ip,
 {
 	struct bio *bio = (struct bio *)ftrace_regs_get_argument(fregs, 0);
 
-	if (bf_disk_filtered(bio->bi_bdev->bd_disk))
+	if (bf_disk_find(bio->bi_bdev->bd_disk))
 		ftrace_regs_set_instruction_pointer(fregs,
 						    (unsigned long)bf_submit);
 }

@@ -67,6 +67,8 @@ static void __exit bf_exit(void)
 	bf_hook_exit();
 	/* Versions and disks that are being taken down. */
 	flush_workqueue(bf_wq);
+	if (IS_ENABLED(CONFIG_TASKS_RCU))
+		rcu_barrier_tasks();
 	rcu_barrier();
 	destroy_workqueue(bf_wq);
 	rcu_barrier();

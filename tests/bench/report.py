@@ -47,8 +47,8 @@ def judged(rows: dict[str, list[float]]) -> list[dict]:
             row["over_total"] = round(rows[name][1] - base[1])
         if "at_most" in entry:
             # What is left to a worker or an interrupt is in the total alone.
-            good = max(row["over_mean"], row["over_total"]) <= entry["at_most"] + BUDGETS["noise"]
-            row["verdict"] = "ok" if good else "OVER"
+            excess = max(row["over_mean"], row["over_total"]) - entry["at_most"] - BUDGETS["noise"]
+            row["verdict"] = "ok" if excess <= 0 else "known" if excess <= entry.get("known", 0) else "OVER"
         result.append(row)
     return result
 
@@ -70,7 +70,10 @@ def print_instructions(rows: list[dict], earlier: dict[str, dict]) -> None:
         before = earlier.get(row["name"], {}).get("mean")
         if before is not None:
             line += f"  {before:7} {signed(row['mean'] - before):>7}"
-        print(line + ("  OVER ITS BUDGET" if row.get("verdict") == "OVER" else ""))
+        verdicts = {"OVER": "  OVER ITS BUDGET", "known": f"  over it, known: {row.get('because')}"}
+        print(line + verdicts.get(row.get("verdict"), ""))
+    for name in sorted({row["because"] for row in rows if row.get("verdict") == "known"}):
+        print(f"{name}: {BUDGETS['reasons'][name]}")
 
 
 def print_clock(clock: list[dict], earlier: dict[str, dict]) -> None:

@@ -12,7 +12,7 @@ set -euo pipefail
 
 install_group image
 # What a server has anyway, and what the installed programs are linked with.
-packages=systemd-sysv,dbus,udev,kmod,initramfs-tools,e2fsprogs,fdisk,procps,libfmt9,libsmartcols1,libstdc++6
+contents=systemd-sysv,dbus,udev,kmod,initramfs-tools,e2fsprogs,fdisk,procps,libfmt9,libsmartcols1,libstdc++6
 PARTUUID=6b6c6b66-696c-4274-a572-000000000001
 
 releases=()
@@ -54,7 +54,7 @@ build_image() {
     mkdir -p "$work"
     step "making a Debian system with ${releases[*]} (2 minutes, once)"
     quietly "$BUILD/lab/image-root.log" mmdebstrap --mode=root --variant=minbase --aptopt='Acquire::Retries "3"' \
-        "--include=$packages,$(IFS=,; echo "${releases[*]/#/linux-image-}")" bookworm "$work/root"
+        "--include=$contents,$(IFS=,; echo "${releases[*]/#/linux-image-}")" bookworm "$work/root"
     prepare_root "$work/root"
     cp "$work"/root/boot/vmlinuz-* "$work"/root/boot/initrd.img-* "$target/"
     truncate -s 6G "$work/disk"

@@ -80,6 +80,7 @@ lint_build() { # SERIES: everything from scratch, so that every warning is seen
             return 1
         }
     done
+    python3 tests/lab/tail-calls.py "$work/kernel/blkfilter-core/blkfilter.ko" || return 1
     # In our files only: the headers of a stock kernel are not clean with W=1 and sparse. A path below KDIR is theirs.
     if grep -E '(warning|error):' "$log" | grep -vE '^(/usr/|\./|\.\./|include/|arch/)' | sed "s|^$work/||" | sort -u | grep .; then
         echo "the above on $1"

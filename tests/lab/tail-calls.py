@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-# bf_walk (bf_send) and bf_admitted call the original with a reference held.
+# bf_send() (in bf_submit and bf_walk) and bf_admitted call the original with a reference held.
 CALLS_WITH_A_REFERENCE = {"bf_walk": 1, "bf_admitted": 1, "bf_submit": 1}
 
 
@@ -41,7 +41,7 @@ def main() -> int:
             if function not in ("bf_run_parked", "bf_worker") and number > CALLS_WITH_A_REFERENCE.get(function, 0):
                 print(f"{module}: {function} calls the original {number} times and comes back")
                 status = 1
-        inner = [t for t in found.get("bf_submit", []) if re.fullmatch("bf_admitted|bf_enter|bf_enter_own|bf_walk", t)]
+        inner = [t for t in found.get("bf_submit", []) if re.fullmatch("bf_submit_any|bf_admitted|bf_enter|bf_enter_own|bf_walk|bf_send_wrapped", t)]
         if inner:
             print(f"{module}: bf_submit calls {', '.join(inner)} and comes back")
             status = 1

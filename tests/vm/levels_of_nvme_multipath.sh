@@ -1,5 +1,5 @@
 #!/bin/bash
-# nvme multipath, over two loop ports of the kernel's own target: every bio once on the multipath device, also those that fail over
+# nvme multipath, over two TCP ports of the kernel's own target: every bio once on the multipath device, also those that fail over
 # when a path goes away under load (the same struct bio comes again). The paths themselves are hidden and not ours.
 # lab: kernels 6.12 6.1
 # lab: timeout 240
@@ -7,14 +7,15 @@
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
 
-modprobe nvmet
-modprobe nvme-loop
+modprobe nvmet-tcp
+modprobe nvme-tcp
+ip link set lo up
 target=/sys/kernel/config/nvmet nqn=blkfilter-test
 subsystem=$target/subsystems/$nqn
 
 # connect PATH: a controller on the port of that number.
 connect() {
-    echo "transport=loop,traddr=$1,nqn=$nqn,hostnqn=$nqn-host,hostid=9e5c2b80-0f5b-4a49-9a3c-5a0d0b3a6f11" > /dev/nvme-fabrics
+    echo "transport=tcp,traddr=127.0.0.1,trsvcid=442$1,nqn=$nqn,hostnqn=$nqn-host,hostid=9e5c2b80-0f5b-4a49-9a3c-5a0d0b3a6f11" > /dev/nvme-fabrics
 }
 
 # controllers: those that are connected.
@@ -26,7 +27,7 @@ controllers() {
 live() {
     local controller
     for controller in $(controllers); do
-        if grep -qx "traddr=$1" "$controller/address" && grep -qx live "$controller/state"; then
+        if grep -qx "traddr=127.0.0.1,trsvcid=442$1.*" "$controller/address" && grep -qx live "$controller/state"; then
             return
         fi
     done
@@ -37,7 +38,7 @@ live() {
 disconnect() {
     local controller
     for controller in $(controllers); do
-        ! grep -qx "traddr=$1" "$controller/address" || echo 1 > "$controller/delete_controller"
+        ! grep -qx "traddr=127.0.0.1,trsvcid=442$1.*" "$controller/address" || echo 1 > "$controller/delete_controller"
     done
 }
 
@@ -62,8 +63,10 @@ echo "/dev/$NULL_DISK" > "$subsystem/namespaces/1/device_path"
 echo 1 > "$subsystem/namespaces/1/enable"
 for port in 1 2; do
     mkdir "$target/ports/$port"
-    echo loop > "$target/ports/$port/addr_trtype"
-    echo "$port" > "$target/ports/$port/addr_traddr"
+    echo tcp > "$target/ports/$port/addr_trtype"
+    echo ipv4 > "$target/ports/$port/addr_adrfam"
+    echo 127.0.0.1 > "$target/ports/$port/addr_traddr"
+    echo "442$port" > "$target/ports/$port/addr_trsvcid"
     ln -s "$subsystem" "$target/ports/$port/subsystems/$nqn"
     connect "$port"
     wait_until 20 live "$port"

@@ -145,10 +145,10 @@ std::string table_of(std::span<const NamedStack> stacks) {
 }
 
 std::string statistics_table_of(const Stack& stack) {
-    Table table{left("FILTER"),           right("READS"),           right("WRITES"),
-                right("DISCARDS"),        right("ZEROES"),          right("FLUSHES"),
-                right("OTHERS"),          right("READ-SECTORS"),    right("WRITE-SECTORS"),
-                right("DISCARD-SECTORS"), right("ZEROES-SECTORS"),  right("FLUSH-SECTORS"),
+    Table table{left("FILTER"),           right("READS"),          right("WRITES"),
+                right("DISCARDS"),        right("ZEROES"),         right("FLUSHES"),
+                right("OTHERS"),          right("READ-SECTORS"),   right("WRITE-SECTORS"),
+                right("DISCARD-SECTORS"), right("ZEROES-SECTORS"), right("FLUSH-SECTORS"),
                 right("OTHER-SECTORS")};
     for (const auto& entry : stack.entries) {
         std::vector<std::string> cells{entry.name};

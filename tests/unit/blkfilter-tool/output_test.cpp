@@ -31,6 +31,14 @@ TEST(Output, stacks_are_a_table_with_statistics) {
               "provisional,first-bio\n");
 }
 
+TEST(Output, statistics_are_bios_and_sectors_by_operation) {
+    EXPECT_EQ(statistics_table_of(test::vda1_stack().stack),
+              "FILTER READS WRITES DISCARDS ZEROES FLUSHES OTHERS READ-SECTORS WRITE-SECTORS "
+              "DISCARD-SECTORS ZEROES-SECTORS FLUSH-SECTORS OTHER-SECTORS\n"
+              "acme       1      2        3      4       5      6           10            20 "
+              "             30             40            50            60\n");
+}
+
 TEST(Output, rules_are_a_table) {
     EXPECT_EQ(table_of_one(test::some_rule()), "ID MATCH                        FILTERS PROVISIONAL-MS\n"
                                                " 3 partition name=vd* major=254       2           5000\n");

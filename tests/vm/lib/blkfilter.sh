@@ -43,9 +43,17 @@ wait_until() {
     done
 }
 
-# end_process PID: it is gone afterwards, whatever it was doing.
+# end_process PID: it and what it runs are gone afterwards, whatever they were doing.
 end_process() {
-    kill -KILL "$1" 2> /dev/null || true
+    local children child
+    kill -STOP "$1" 2> /dev/null || true
+    children=$(pgrep -P "$1" || true)
+    # shellcheck disable=SC2086
+    kill -KILL "$1" $children 2> /dev/null || true
+    # Not ours to wait for: gone when /proc says so.
+    for child in $children; do
+        wait_until 10 test ! -e "/proc/$child"
+    done
     wait "$1" 2> /dev/null || true
 }
 
@@ -96,7 +104,7 @@ statistics() {
 
 # order DEVICE: its filters from high to low.
 order() {
-    all_statistics "$1" | awk '{ printf "%s%s", NR > 1 ? " " : "", $1 } END { print "" }'
+    all_statistics "$1" | awk '{ printf "%s%s", (NR > 1 ? " " : ""), $1 } END { print "" }'
 }
 
 # traced DEVICE...: the kernel's own count, summed over the devices (a partition's bios pass its disk's filters).
