@@ -4,7 +4,7 @@
 #
 #   --check         exit 1 when a row of the table of instructions is over its budget (tests/bench/budgets.json)
 #   --kernel K      on this kernel (default 6.12)
-#   --short         fewer reads and writes, and only what is counted in instructions: for ./dev test
+#   --short         fewer reads and writes, and only what is counted in instructions: for a first look
 #   --no-clock      only what is counted in instructions
 #   --json FILE     where the result is kept (default: build/bench/KERNEL.json)
 #   --compare FILE  beside a result that was kept earlier
