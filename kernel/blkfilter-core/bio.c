@@ -89,7 +89,7 @@ static __always_inline u16 *bf_hole(struct bio *bio)
 static __always_inline bool bf_passed(struct bio *bio, u16 id)
 {
 	return (bio->bi_flags & BF_MARKED) == BF_MARKED &&
-	       (*bf_hole(bio) & ~BF_SHORTCUT) == id;
+	       ((*bf_hole(bio) & ~BF_SHORTCUT) == id || bf_fault(IGNORE_ID));
 }
 
 static __always_inline void bf_mark(struct bio *bio, u16 id)
@@ -398,7 +398,8 @@ static __always_inline void bf_send(struct blkfilter_path *path, u32 index,
 {
 	struct bf_disk *disk = path->version->disk;
 
-	if (!path->counts || !op_is_write(bio_op(bio))) {
+	if (!path->counts || !op_is_write(bio_op(bio)) ||
+	    (bf_fault(NO_WRAPPING) && current->bio_list)) {
 		bf_mark(bio, READ_ONCE(disk->id));
 		if (index & BF_INDEX_EXTRA)
 			bf_extra_put(disk);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The attribute `filter` of disks and partitions, while the core is loaded; attach, detach and command by ioctls on the node of
 # a disk and of a partition: what they do and each errno; without them (ioctl_hook=0) all the rest works.
-# lab: kernels 6.12
+# lab: kernels debug 6.12 6.1
 # lab: timeout 240
 # lab: quick
 . "$SRC/tests/lab/guest/lib.sh"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Everything that a program can hand in wrongly, by /dev/blkfilter, its read() and the node ioctls, gets the documented errno and
 # changes nothing; what is at the limit is accepted; nothing works without CAP_SYS_ADMIN.
-# lab: kernels 6.12 6.1
+# lab: kernels debug 6.12 6.1
 # lab: timeout 240
 # lab: quick
 . "$SRC/tests/lab/guest/lib.sh"

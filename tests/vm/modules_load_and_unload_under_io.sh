@@ -1,7 +1,7 @@
 #!/bin/bash
 # Load, attach, detach and unload, again and again, while disks are busy, with writers asleep inside the block layer; unload is
 # refused while a filter is attached. With kmemleak (debug): nothing is leaked.
-# lab: kernels 6.12
+# lab: kernels debug 6.12 6.1
 # lab: timeout 300
 # lab: append kmemleak=on
 . "$SRC/tests/lab/guest/lib.sh"

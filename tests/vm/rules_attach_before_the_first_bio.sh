@@ -3,7 +3,7 @@
 # A device that appears gets the filters of the first rule that matches before its first bio: they have counted what the kernel's
 # tracepoint has, they are settled at once. By name, driver, major, PARTUUID, PARTLABEL, wwid; disks and partitions. Provisional
 # ones go unless confirmed; a filter that cannot be attached leaves a device that works.
-# lab: kernels 6.12 6.1
+# lab: kernels debug 6.12 6.1
 # lab: timeout 300
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # The tracepoints: one line each, with what it says, for attach, detach, take, resume, park and point, for a disk and a partition.
-# lab: kernels 6.12
+# lab: kernels debug 6.12 6.1
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
 
