@@ -64,6 +64,8 @@ start=1MiB, uuid=$PARTUUID, name=root"
     quietly "$BUILD/lab/image-disk.log" qemu-img convert -f raw -O qcow2 "$work/disk" "$target/disk.qcow2"
     rm -rf "$work"
     touch "$target/complete"
+    # Those of other kernels, when nobody has made or renewed them for two weeks.
+    find "$CACHE/images" -mindepth 1 -maxdepth 1 -mtime +14 -exec rm -rf {} +
 }
 
 with_lock "image-$key" build_image
