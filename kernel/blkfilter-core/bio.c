@@ -465,9 +465,9 @@ static struct blkfilter_path *bf_path_with(struct bf_version *version,
  * Where a filter's own bio enters: the step below the filter.  By altitude, as the
  * filter may have been taken off while the bio was on its way.
  */
-static struct bf_way bf_path_below(struct bf_version *version, u16 tag)
+static struct bf_way bf_path_below(struct bf_version *version,
+				   const struct blkfilter_instance *inst)
 {
-	struct blkfilter_instance *inst = bf_instance_of(tag);
 	struct blkfilter_path *path = bf_path_with(version, inst->dev);
 	u32 k = 0, own = path->own;
 
@@ -602,15 +602,15 @@ static void bf_enter(struct bf_disk *disk, struct bf_version *version,
 static void bf_enter_own(struct bf_disk *disk, struct bf_version *version,
 			 struct bf_hold hold, struct bio *bio)
 {
-	u16 tag = *bf_hole(bio);
+	struct blkfilter_instance *inst = bf_instance_of(*bf_hole(bio));
 	struct bf_way way;
 
 	bio->bi_flags &= ~BF_OWN;
-	if (!tag) {
+	if (!inst || inst->dev->gd != disk->gd) {
 		bf_enter(disk, version, hold, bio);
 		return;
 	}
-	way = bf_path_below(version, tag);
+	way = bf_path_below(version, inst);
 	bf_walk(way.path, way.n | (hold.version ? 0 : BF_INDEX_EXTRA), bio);
 }
 
@@ -635,39 +635,42 @@ static void bf_admitted(struct bf_disk *disk, struct bf_version *version,
  */
 static noinline void bf_submit_any(struct bio *bio)
 {
-	struct bf_disk *disk = bf_disk_find(bio->bi_bdev->bd_disk);
-	enum bf_admission admission;
+	enum bf_admission admission = BF_GONE;
 	struct bf_version *version = NULL;
+	struct bf_disk *disk;
 
-	if (!disk) {
-		static_call(bf_original)(bio);
-		return;
-	}
-	/*
-	 * Passed before: a remainder, or held back below us.  When it was
-	 * counted by the shortcut, nothing counts this rest of it when it
-	 * arrives from somewhere else (blk-throttle's worker): it needs a hold
-	 * of its own, or it would be written past a closed gate unseen.
-	 */
-	if (bf_passed(bio, READ_ONCE(disk->id)) &&
-	    (!(*bf_hole(bio) & BF_SHORTCUT) || current->bio_list ||
-	     bf_fault(REMAINDER_PASSES_GATE))) {
-		static_call(bf_original)(bio);
-		return;
-	}
+	rcu_read_lock();
 	do {
-		rcu_read_lock();
+		disk = bf_disk_find(bio->bi_bdev->bd_disk);
+		if (unlikely(!disk))
+			break;
+		/*
+		 * Passed before: a remainder, or held back below us.  When it
+		 * was counted by the shortcut, nothing counts this rest of it
+		 * when it arrives from somewhere else (blk-throttle's worker):
+		 * it needs a hold of its own, or it would be written past a
+		 * closed gate unseen.
+		 */
+		if (bf_passed(bio, READ_ONCE(disk->id)) &&
+		    (!(*bf_hole(bio) & BF_SHORTCUT) || current->bio_list ||
+		     bf_fault(REMAINDER_PASSES_GATE))) {
+			admission = BF_GONE;
+			break;
+		}
 		admission = bf_admit(disk, bio, bf_is_own(bio), &version);
-		rcu_read_unlock();
 	} while (admission == BF_RETRY);
+	rcu_read_unlock();
 
 	if (admission == BF_PARKED)
 		return;
-	if (admission == BF_GONE)
+	if (admission == BF_GONE) {
+		bio->bi_flags &= ~BF_OWN;
 		static_call(bf_original)(bio);
-	else	/* with a count the version cannot change: the gate is closed */
+	} else {
+		/* With a count the version cannot change: the gate is closed. */
 		bf_admitted(disk, version,
 			    bf_hold_from(admission, disk, version), bio);
+	}
 }
 
 /**
@@ -828,6 +831,7 @@ static void bf_run_parked(struct bf_disk *disk)
 		} else if (version) {
 			bf_admitted(disk, version, hold, bio);
 		} else {
+			bio->bi_flags &= ~BF_OWN;
 			static_call(bf_original)(bio);
 		}
 	}
@@ -1006,8 +1010,8 @@ int __init bf_bio_init(void)
 {
 	bf_groups_init();
 	bf_record_slab = kmem_cache_create("blkfilter_record",
-					    sizeof(struct bf_record), 0, 0,
-					    NULL);
+					   sizeof(struct bf_record), 0, 0,
+					   NULL);
 	return bf_record_slab ? 0 : -ENOMEM;
 }
 

@@ -12,6 +12,21 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
+/*
+ * Waits for versions and disks that are being taken down.  A version's last
+ * reference may go in a callback of RCU, which queues work, which frees a disk by
+ * a callback of RCU tasks, which calls RCU again: in this order.
+ */
+static void bf_drain(void)
+{
+	flush_workqueue(bf_wq);
+	rcu_barrier();
+	destroy_workqueue(bf_wq);
+	if (IS_ENABLED(CONFIG_TASKS_RCU))
+		rcu_barrier_tasks();
+	rcu_barrier();
+}
+
 static int __init bf_init(void)
 {
 	int ret;
@@ -46,7 +61,9 @@ err_selftest:
 err_hook:
 	bf_hook_exit();
 err_bio:
+	bf_drain();
 	bf_bio_exit();
+	return ret;
 err_wq:
 	destroy_workqueue(bf_wq);
 	return ret;
@@ -65,13 +82,7 @@ static void __exit bf_exit(void)
 	bf_hook_get();		/* the private disk's, see bf_selftest_init() */
 	bf_selftest_exit();
 	bf_hook_exit();
-	/* Versions and disks that are being taken down. */
-	flush_workqueue(bf_wq);
-	if (IS_ENABLED(CONFIG_TASKS_RCU))
-		rcu_barrier_tasks();
-	rcu_barrier();
-	destroy_workqueue(bf_wq);
-	rcu_barrier();
+	bf_drain();
 	bf_bio_exit();
 }
 

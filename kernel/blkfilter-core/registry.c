@@ -205,7 +205,7 @@ bf_instance_new(struct bf_dev *dev, struct blkfilter_operations *ops,
 		free_percpu(inst->stats);
 		bf_dev_unhold(dev);
 		kfree(inst);
-		return ERR_PTR(ret);
+		return ERR_PTR(ret == -EBUSY ? -ENOSPC : ret);
 	}
 	bf_dev_get(dev);
 	inst->dev = dev;
@@ -248,8 +248,8 @@ void bf_instance_put(struct blkfilter_instance *inst)
 }
 
 /*
- * The instance whose own bio carries @tag.  It lives for as long as the caller
- * has that bio: its detach() waits for it.
+ * The instance whose own bio carries @tag, or NULL.  It lives for as long as the
+ * caller has that bio: its detach() waits for it.
  */
 struct blkfilter_instance *bf_instance_of(u16 tag)
 {

@@ -58,7 +58,11 @@ for device in "$linear" "$part" "$disk"; do
     # Sectors: a bio is two below a filter that makes two of it.
     wanted=$(since "$device" "$now" traced | cut -d' ' -f7-)
     for filter in test2 test3; do
-        expect "$wanted" "$(since "$device" "$now" $filter | cut -d' ' -f7-)" "$device $filter: sectors over $rounds changes"
+        got=$(since "$device" "$now" $filter | cut -d' ' -f7-)
+        # Writes are counted until they complete, so none is on its way over a change. The rest of a read that the queue
+        # splits is shown again when its submitter slept meanwhile: more sectors, never fewer (docs/filters.md, promise 3).
+        [ "${got%% *}" -ge "${wanted%% *}" ] || fail "$device $filter: reads of $wanted sectors, got $got"
+        expect "${wanted#* }" "${got#* }" "$device $filter: sectors over $rounds changes"
     done
     echo "$device: sectors $wanted"
 done
