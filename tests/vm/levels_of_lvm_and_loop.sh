@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every bio once at every level: a logical volume, and a loop device on a partition.
-# lab: kernels debug 6.12 6.1
+# lab: kernels 6.12 6.1
 # lab: timeout 300
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
