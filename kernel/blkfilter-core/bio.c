@@ -399,7 +399,7 @@ static __always_inline void bf_send(struct blkfilter_path *path, u32 index,
 	struct bf_disk *disk = path->version->disk;
 
 	if (!path->counts || !op_is_write(bio_op(bio)) ||
-	    (bf_fault(NO_WRAPPING) && current->bio_list)) {
+	    (bf_fault(NO_WRAPPING) && !disk->mq)) {
 		bf_mark(bio, READ_ONCE(disk->id));
 		if (index & BF_INDEX_EXTRA)
 			bf_extra_put(disk);

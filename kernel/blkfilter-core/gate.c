@@ -169,7 +169,7 @@ static int bf_gates_seal(struct bf_gates *gates)
 
 			spin_lock_irq(&disk->lock);
 			disk->sealed = true;
-			all = all && !disk->extra;
+			all = all && (!disk->extra || bf_fault(IGNORE_OWN));
 			spin_unlock_irq(&disk->lock);
 		}
 		for (i = 0; !all && i < gates->n; i++)
