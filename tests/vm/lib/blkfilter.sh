@@ -57,14 +57,21 @@ end_process() {
     wait "$1" 2> /dev/null || true
 }
 
-# fio_start ARGUMENT...: fio in the background, until fio_end, which fails if there was an I/O or verify error. One process:
-# a job of its own would outlive a fio that is killed.
+# fio_start --filename=/dev/DEVICE ARGUMENT...: fio in the background, from its first I/O until fio_end, which fails if there was
+# an I/O or verify error. One process: a job of its own would outlive a fio that is killed.
 fio_start() {
+    local stat before
+    stat=/sys/class/block/${1#--filename=/dev/}/stat
+    before=$(cat "$stat")
     fio --name=load --thread --time_based --runtime=3600 --direct=1 --randseed="$SEED" "$@" > /tmp/fio.out 2>&1 &
     FIO=$!
     on_exit end_process $FIO
-    sleep 1
+    wait_until 60 fio_began "$stat" "$before"
     kill -0 $FIO 2> /dev/null || { cat /tmp/fio.out; fail "fio has ended"; }
+}
+
+fio_began() { # STAT BEFORE: it has sent something (not every driver counts, not every kernel says it of a process), or is no more
+    [ "$(cat "$1")" != "$2" ] || grep -q '^write_bytes: [1-9]' "/proc/$FIO/io" 2> /dev/null || ! kill -0 "$FIO" 2> /dev/null
 }
 
 fio_end() {
