@@ -1,20 +1,18 @@
 # shellcheck shell=bash
 # Points over busy devices, with a filter on each that watches its instant.
 
-# points N DEVICE...: upper before lower, each with a filter that watches its instant, and one below that takes every bio or does
-# what WITH[DEVICE] says. The load is on the first one, or on LOAD.
-declare -A WITH
+# points N DEVICE...: upper before lower, each with a filter that watches its instant.
 points() {
     local n=$1 device i
     shift
     for device in "$@"; do
-        attach "$device" test5,options=hold=60 "test2,options=${WITH[$device]:-take}"
+        attach "$device" test5,options=hold=60 test2,options=take
     done
     local -A before
     for device in "$@"; do
         before[$device]=$(seen "$device" test5 instants)
     done
-    fio_start --filename="/dev/${LOAD:-$1}" --ioengine=libaio --iodepth=32 --rw=randwrite --bs=4k --size=32m
+    fio_start --filename="/dev/$1" --ioengine=libaio --iodepth=32 --rw=randwrite --bs=4k --size=32m
     for ((i = 0; i < n; i++)); do
         tool point --limit 5000 "$@"
         sleep "0.$((RANDOM % 3))"
