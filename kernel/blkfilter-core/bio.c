@@ -331,23 +331,28 @@ static bool bf_count(struct bf_disk *disk, struct bio *bio, struct bf_hold hold)
 /* --- walking a path --- */
 
 /* enum blkfilter_group by operation. */
-static u8 bf_groups[REQ_OP_MASK + 1] __ro_after_init;
+static u8 bf_groups[1 << REQ_OP_BITS] __ro_after_init;
+
+static __always_inline u8 *bf_group_of(enum req_op op)
+{
+	return &bf_groups[(__force u32)op];
+}
 
 static void __init bf_groups_init(void)
 {
 	memset(bf_groups, BLKFILTER_GROUP_OTHER, sizeof(bf_groups));
-	bf_groups[REQ_OP_READ] = BLKFILTER_GROUP_READ;
-	bf_groups[REQ_OP_WRITE] = BLKFILTER_GROUP_WRITE;
-	bf_groups[REQ_OP_ZONE_APPEND] = BLKFILTER_GROUP_WRITE;
-	bf_groups[REQ_OP_DISCARD] = BLKFILTER_GROUP_DISCARD;
-	bf_groups[REQ_OP_SECURE_ERASE] = BLKFILTER_GROUP_DISCARD;
-	bf_groups[REQ_OP_WRITE_ZEROES] = BLKFILTER_GROUP_ZEROES;
+	*bf_group_of(REQ_OP_READ) = BLKFILTER_GROUP_READ;
+	*bf_group_of(REQ_OP_WRITE) = BLKFILTER_GROUP_WRITE;
+	*bf_group_of(REQ_OP_ZONE_APPEND) = BLKFILTER_GROUP_WRITE;
+	*bf_group_of(REQ_OP_DISCARD) = BLKFILTER_GROUP_DISCARD;
+	*bf_group_of(REQ_OP_SECURE_ERASE) = BLKFILTER_GROUP_DISCARD;
+	*bf_group_of(REQ_OP_WRITE_ZEROES) = BLKFILTER_GROUP_ZEROES;
 }
 
 static __always_inline void
 bf_account(struct blkfilter_statistics __percpu *stats, const struct bio *bio)
 {
-	u32 group = bf_groups[bio_op(bio)], sectors = bio_sectors(bio);
+	u32 group = *bf_group_of(bio_op(bio)), sectors = bio_sectors(bio);
 
 	if (unlikely(!sectors && group == BLKFILTER_GROUP_WRITE)) {
 		this_cpu_inc(stats->bios[BLKFILTER_GROUP_FLUSH]);
