@@ -3,12 +3,18 @@
  * The core's own structures, and what its files offer each other.
  *
  *   hook.c       where bios enter: ftrace, the call of the original
- *   bio.c        a bio's way along a chain; taken, resumed, own bios
+ *   bio.c        a bio's way along a chain; bio.h: marks, holds, admission
+ *   path.c       which filters a bio passes where that is not obvious
+ *   count.c      writes counted until they complete
+ *   worker.c     bios that were parked, resumed, deferred
+ *   own.c        what filters call: take, resume, end, bios of their own
  *   gate.c       closing, draining, sealing and opening a disk
  *   chain.c      versions: the immutable picture of a disk's stacks
  *   disk.c       a filtered disk: hash, reference, claim
  *   registry.c   the filters that modules offer
- *   stack.c      transactions on a device's stack
+ *   stack.c      transactions on a device's stack; plan.c: what they change
+ *   entry.c      one filter of a stack: add, remove, command
+ *   appear.c     the first stack of a device that is appearing
  *   point.c      consistency points
  *   settle.c     when writes from before the first attach are gone
  *   node.c       block devices that come, go, change; the `filter` attribute
@@ -69,7 +75,7 @@ struct bf_version;
  * @link:      in a list of those to take down.
  * @altitude:  in millionths.
  * @number:    unique for ever.
- * @tag:       names it in bios of its own (bio.c); unique while it lives.
+ * @tag:       names it in bios of its own (bio.h); unique while it lives.
  * @owner:     whose it is; for userspace.
  * @options:   as given; @options_size bytes.
  * @reason:    why it is being taken down.
@@ -317,14 +323,15 @@ void bf_hook_exit(void);
 unsigned long bf_address(const char *function);
 DECLARE_STATIC_CALL(bf_original, submit_bio_noacct);
 
-/* --- bio.c --- */
-int bf_bio_init(void) __init;
-void bf_bio_exit(void);
+/* --- bio.c, count.c, worker.c; their own: bio.h --- */
+void bf_bio_init(void) __init;
 void bf_submit(struct bio *bio);
-void bf_worker(struct work_struct *work);
 void bf_extra_put(struct bf_disk *disk);
-void bf_unseal(struct bf_disk *disk);
+int bf_count_init(void) __init;
+void bf_count_exit(void);
 int bf_records_init(struct bf_disk *disk);
+void bf_worker(struct work_struct *work);
+void bf_unseal(struct bf_disk *disk);
 
 /* --- gate.c --- */
 
@@ -428,7 +435,7 @@ void bf_instance_settled(struct blkfilter_instance *inst);
 void bf_instance_stats(struct blkfilter_instance *inst,
 		       struct blkfilter_statistics *sum);
 
-/* --- stack.c --- */
+/* --- stack.c, plan.c, entry.c, appear.c; their own: plan.h --- */
 
 /* One entry that a stack shall have; the kernel's form. */
 struct bf_entry {
@@ -464,6 +471,7 @@ struct bf_change {
 };
 
 int bf_stack_set(struct bf_dev *dev, struct bf_change *change);
+struct blkfilter_instance *bf_stack_get(struct bf_dev *dev, const u8 *name);
 int bf_stack_add(struct bf_dev *dev, const u8 *name, u32 openers);
 int bf_stack_remove(struct bf_dev *dev, const u8 *name,
 		    enum blkfilter_reason reason);

@@ -34,12 +34,13 @@ static int __init bf_init(void)
 	bf_wq = alloc_workqueue("blkfilter", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (!bf_wq)
 		return -ENOMEM;
-	ret = bf_bio_init();
+	bf_bio_init();
+	ret = bf_count_init();
 	if (ret)
 		goto err_wq;
 	ret = bf_hook_prepare();
 	if (ret)
-		goto err_bio;
+		goto err_count;
 	ret = bf_selftest_init();
 	if (ret)
 		goto err_hook;
@@ -60,9 +61,9 @@ err_selftest:
 	bf_selftest_exit();
 err_hook:
 	bf_hook_exit();
-err_bio:
+err_count:
 	bf_drain();
-	bf_bio_exit();
+	bf_count_exit();
 	return ret;
 err_wq:
 	destroy_workqueue(bf_wq);
@@ -83,7 +84,7 @@ static void __exit bf_exit(void)
 	bf_selftest_exit();
 	bf_hook_exit();
 	bf_drain();
-	bf_bio_exit();
+	bf_count_exit();
 }
 
 module_init(bf_init);

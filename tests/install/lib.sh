@@ -13,6 +13,13 @@ fresh() {
     mkdir -p "$1"
 }
 
+# kernel_sources FOLDER: kernel/ as somebody gets it, without what a build left.
+kernel_sources() {
+    rm -rf "$1"
+    cp -r "$SRC/kernel" "$1"
+    find "$1" \( -name '*.o' -o -name '*.ko' -o -name '*.mod*' -o -name '.*.cmd' -o -name Module.symvers \) -delete
+}
+
 # installed MODE PATH...: each is a file with these rights.
 installed() {
     local mode=$1 file

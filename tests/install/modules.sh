@@ -14,10 +14,8 @@ work=$BUILD/install/$series stage=$BUILD/install/$series/stage
 devel=$stage/usr/src/blkfilter updates=$stage/lib/modules/$RELEASE/updates/blkfilter
 symvers=$devel/$RELEASE/Module.symvers
 
-rm -rf "$work/kernel"
 fresh "$stage"
-cp -r "$SRC/kernel" "$work/kernel"
-find "$work/kernel" \( -name '*.o' -o -name '*.ko' -o -name '*.mod*' -o -name '.*.cmd' -o -name Module.symvers \) -delete
+kernel_sources "$work/kernel"
 quietly "$work/install.log" make -C "$work/kernel" "-j$JOBS" "KDIR=$KDIR" "DESTDIR=$stage" install
 
 # --- what is there, and what is not ---

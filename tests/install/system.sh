@@ -13,8 +13,7 @@ series=$1
 work=$BUILD/install/system-$series stage=$BUILD/install/system-$series/stage
 
 fresh "$stage"
-cp -r "$SRC/kernel" "$work/kernel"
-find "$work/kernel" \( -name '*.o' -o -name '*.ko' -o -name '*.mod*' -o -name '.*.cmd' -o -name Module.symvers \) -delete
+kernel_sources "$work/kernel"
 # As a package does it: depmod and ldconfig are its scripts' business, on the machine that it is installed on.
 quietly "$work/modules.log" make -C "$work/kernel" "-j$JOBS" "KDIR=$KDIR" "DESTDIR=$stage" install
 quietly "$work/library.log" env "DESTDIR=$stage" cmake --install "$BUILD" --prefix /usr --strip

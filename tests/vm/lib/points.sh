@@ -1,12 +1,13 @@
 # shellcheck shell=bash
 # Points over busy devices, with a filter on each that watches its instant.
 
-# points N DEVICE...: upper before lower, each with a filter that watches its instant.
+# points N DEVICE...: upper before lower, each with a filter that watches its instant, and with those of ALSO.
+ALSO=(test2,options=take)
 points() {
     local n=$1 device i
     shift
     for device in "$@"; do
-        attach "$device" test5,options=hold=60 test2,options=take
+        attach "$device" test5,options=hold=60 "${ALSO[@]}"
     done
     local -A before
     for device in "$@"; do

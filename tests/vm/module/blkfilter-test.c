@@ -8,6 +8,8 @@
  *   delay=MS        and wait so long before
  *   end             take every write and end it with an I/O error
  *   two             send two bios below in place of every one of 8 KiB or more
+ *   late=MS         so long after each write, write the last sectors of the disk
+ *                   below, which no bio waits for (own I/O)
  *   read            before a write goes on, read its range below (own I/O)
  *   copy=PATH       send a copy of every write to another device's top
  *   record          count how often each sector is shown
@@ -42,7 +44,7 @@ struct test_filter {
 	dev_t devt;
 	u64 altitude;
 	bool take, end, two, read, record, veto, active;
-	unsigned int delay_ms, hold_ms;
+	unsigned int delay_ms, hold_ms, late_ms;
 	struct file *copy;
 	u8 *writes, *reads;		/* times each sector was shown */
 	sector_t sectors;
@@ -330,6 +332,58 @@ static void job_work(struct work_struct *work)
 	job_put(job);
 }
 
+/* --- own writes that no bio waits for: only the gate does --- */
+
+struct late_write {
+	struct delayed_work work;
+	struct test_filter *test;
+	struct page *page;
+};
+
+static void late_done(struct bio *own)
+{
+	struct late_write *late = own->bi_private;
+
+	bio_put(own);
+	__free_page(late->page);
+	atomic_dec(&late->test->on_their_way);
+	kfree(late);
+}
+
+static void late_work(struct work_struct *work)
+{
+	struct late_write *late =
+		container_of(to_delayed_work(work), struct late_write, work);
+	struct blkfilter *flt = &late->test->flt;
+	struct bio *own = bio_alloc(flt->bdev, 1, REQ_OP_WRITE, GFP_NOIO);
+
+	own->bi_iter.bi_sector = blkfilter_start(flt) +
+				 bdev_nr_sectors(flt->bdev) - PAGE_SECTORS;
+	__bio_add_page(own, late->page, PAGE_SIZE, 0);
+	own->bi_private = late;
+	own->bi_end_io = late_done;
+	blkfilter_submit_below(flt, own);
+}
+
+static void late_write(struct test_filter *test)
+{
+	struct late_write *late = kzalloc(sizeof(*late),
+					  GFP_NOWAIT | __GFP_NOWARN);
+
+	if (!late)
+		return;
+	late->page = alloc_page(GFP_NOWAIT | __GFP_NOWARN | __GFP_ZERO);
+	if (!late->page) {
+		kfree(late);
+		return;
+	}
+	late->test = test;
+	atomic_inc(&test->on_their_way);
+	INIT_DELAYED_WORK(&late->work, late_work);
+	queue_delayed_work(workers, &late->work,
+			   msecs_to_jiffies(test->late_ms));
+}
+
 /* What shall become of a bio, or NULL: it passes. */
 static job_function job_for(struct test_filter *test, struct bio *bio)
 {
@@ -357,6 +411,8 @@ static bool test_submit_bio(struct blkfilter *flt, struct bio *bio,
 	check_order(test, bio);
 	if (test->record)
 		record(test, bio);
+	if (test->late_ms && op_is_write(bio_op(bio)))
+		late_write(test);
 	if (!run)
 		return false;
 	job = kmalloc(sizeof(*job), GFP_NOWAIT | __GFP_NOWARN);
@@ -468,6 +524,8 @@ static int parse_option(struct test_filter *test, char *option)
 		return kstrtouint(value, 10, &test->delay_ms);
 	else if (!strcmp(option, "hold") && value)
 		return kstrtouint(value, 10, &test->hold_ms);
+	else if (!strcmp(option, "late") && value)
+		return kstrtouint(value, 10, &test->late_ms);
 	else if (!strcmp(option, "copy") && value)
 		test->copy = filp_open(value, O_RDWR, 0);
 	else if (!strcmp(option, "fail") && value)
@@ -586,6 +644,8 @@ static void test_detach(struct blkfilter *flt)
 	struct test_filter *test = container_of(flt, struct test_filter, flt);
 
 	flush_workqueue(workers);
+	while (test->late_ms && atomic_read(&test->on_their_way))
+		msleep(20);
 	WARN_ON(atomic_read(&test->on_their_way));
 	spin_lock_irq(&tests_lock);
 	list_del(&test->link);
