@@ -70,8 +70,10 @@ prepare_stock() { # SERIES
 build_debug() { # DIR: builds there; DIR/complete is its last act
     local dir=$1 log=$BUILD/lab/debug-kernel began=$EPOCHSECONDS
     [ -e "$dir/complete" ] && return
-    # Absolute paths would keep ccache from recognising files under another key.
+    # Absolute paths would keep ccache from recognising files under another key. CCACHE_DEPEND: without a run of the preprocessor
+    # for each file first, as a cold cache is what CI has.
     export CCACHE_DIR=$CACHE/ccache CCACHE_BASEDIR=$dir CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=3G
+    export CCACHE_DEPEND=1
     local make=(make -C "$dir/source" O="$dir/build" "CC=ccache gcc" "-j$JOBS" KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=lab
         KBUILD_BUILD_VERSION=1 KBUILD_BUILD_TIMESTAMP=2025-01-01)
     rm -rf "$dir"
