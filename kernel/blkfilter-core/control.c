@@ -232,7 +232,7 @@ static int bf_point_with(struct blkfilter_point *point)
 	ret = bf_devs_copy_in(&close, point->close, point->close_count,
 			      &point->failed);
 	if (!ret) {
-		ret = bf_point_take(point, freeze, close);
+		ret = bf_point_take(point, freeze, close, NULL);
 		bf_devs_put(close, point->close_count);
 	}
 	bf_devs_put(freeze, point->freeze_count);

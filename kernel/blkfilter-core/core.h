@@ -413,7 +413,9 @@ void bf_disk_get(struct bf_disk *disk);
 void bf_disk_put(struct bf_disk *disk);
 u16 bf_new_id(void);
 void bf_free_id(u16 id);
-int bf_claim(struct bf_disk **disk, u32 n);
+int bf_claim(struct bf_disk **disk, u32 n,
+	     const struct blkfilter_instance *filter);
+void bf_claim_wake(void);
 void bf_unclaim(struct bf_disk **disk, u32 n);
 
 /* --- registry.c --- */
@@ -484,7 +486,8 @@ void bf_stack_unconfirmed(struct work_struct *work);
 
 /* --- point.c --- */
 int bf_point_take(struct blkfilter_point *point, struct bf_dev **freeze,
-		  struct bf_dev **close);
+		  struct bf_dev **close,
+		  const struct blkfilter_instance *filter);
 void bf_point_tell(struct bf_disk *disk, struct bf_dev *only,
 		   enum blkfilter_phase phase, const u8 *id);
 

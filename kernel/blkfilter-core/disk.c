@@ -305,18 +305,35 @@ static bool bf_try_claim(struct bf_disk **disk, u32 n)
 
 /**
  * bf_claim() - be the only one that changes some disks
- * @disk: they, each once.
- * @n:    how many.
+ * @disk:   they, each once.
+ * @n:      how many.
+ * @filter: whose command this is, or NULL.  Who has the claim may be waiting for
+ *          its commands to end, so they do not wait once it is deactivated.
  *
  * All at once, so that the order does not matter.  Transactions and points hold
  * a claim for as long as they take; removal of a device does not wait for it.
  *
- * Return: 0, or -EINTR when a fatal signal came first.
+ * Return: 0; -EINTR when a fatal signal came first; -ENODEV when @filter is not
+ * active any more.
  */
-int bf_claim(struct bf_disk **disk, u32 n)
+int bf_claim(struct bf_disk **disk, u32 n,
+	     const struct blkfilter_instance *filter)
 {
-	return wait_event_killable(bf_claim_wait, bf_try_claim(disk, n)) ?
-		-EINTR : 0;
+	bool claimed = false;
+	int ret;
+
+	ret = wait_event_killable(bf_claim_wait,
+				  (filter && !READ_ONCE(filter->active)) ||
+				  (claimed = bf_try_claim(disk, n)));
+	if (ret)
+		return -EINTR;
+	return claimed ? 0 : -ENODEV;
+}
+
+/* A filter was deactivated: see bf_claim(). */
+void bf_claim_wake(void)
+{
+	wake_up_all(&bf_claim_wait);
 }
 
 void bf_unclaim(struct bf_disk **disk, u32 n)

@@ -170,6 +170,12 @@ static u32 bf_point_culprit(struct bf_gates *gates, struct bf_dev **dev, u32 n)
 	return 0;
 }
 
+/* The point's id, NULL for one that has none. */
+static const u8 *bf_point_id(const struct blkfilter_point *point)
+{
+	return memchr_inv(point->id, 0, sizeof(point->id)) ? point->id : NULL;
+}
+
 static int bf_point_frozen(struct blkfilter_point *point,
 			   struct bf_gates *gates, struct bf_dev **dev)
 {
@@ -178,13 +184,13 @@ static int bf_point_frozen(struct blkfilter_point *point,
 
 	ret = bf_gates_close(gates);
 	if (!ret)
-		bf_point_instant(gates, dev, n, point->id);
+		bf_point_instant(gates, dev, n, bf_point_id(point));
 	else
 		point->failed = bf_point_culprit(gates, dev, n);
 	bf_gates_open(gates);
 	point->closed_ns = gates->closed_ns;
 	trace_blkfilter_point(gates->n, gates->closed_ns, ret);
-	for (i = 0; i < n && !ret; i++)
+	for (i = 0; i < n && !ret && bf_point_id(point); i++)
 		bf_event(BLKFILTER_EVENT_POINT, dev[i], "", 0, 0, point->id,
 			 sizeof(point->id));
 	return ret;
@@ -223,7 +229,7 @@ static int bf_point_run(struct blkfilter_point *point, struct bf_gates *gates,
 	if (!frozen)
 		return -ENOMEM;
 	bf_point_tell_all(close, point->close_count, BLKFILTER_POINT_PREPARE,
-			  point->id);
+			  bf_point_id(point));
 	/* Memory must not come from writing to what is frozen. */
 	noio = memalloc_noio_save();
 	since = ktime_get();
@@ -241,7 +247,7 @@ static int bf_point_run(struct blkfilter_point *point, struct bf_gates *gates,
 	if (n)
 		point->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(), since));
 	bf_point_tell_all(close, point->close_count, BLKFILTER_POINT_DONE,
-			  point->id);
+			  bf_point_id(point));
 	return ret;
 }
 
@@ -250,11 +256,13 @@ static int bf_point_run(struct blkfilter_point *point, struct bf_gates *gates,
  * @point:  what userspace asks for; the results are filled in.
  * @freeze: devices whose file systems are frozen; point->freeze_count.
  * @close:  devices that take part; point->close_count.
+ * @filter: whose command it is, or NULL.
  *
  * Sleeps.  Return: see BLKFILTER_IOC_POINT.
  */
 int bf_point_take(struct blkfilter_point *point, struct bf_dev **freeze,
-		  struct bf_dev **close)
+		  struct bf_dev **close,
+		  const struct blkfilter_instance *filter)
 {
 	struct bf_gates gates = { .counts = true, .limit_ms = point->limit_ms };
 	u32 ensured = 0, i;
@@ -265,7 +273,7 @@ int bf_point_take(struct blkfilter_point *point, struct bf_dev **freeze,
 	if (ret == -ENODEV)
 		point->failed = gates.failed;
 	if (!ret) {
-		ret = bf_claim(gates.disk, gates.n);
+		ret = bf_claim(gates.disk, gates.n, filter);
 		if (!ret) {
 			bf_point_check_hook(&gates);
 			ret = bf_point_run(point, &gates, freeze, close);
@@ -279,3 +287,25 @@ int bf_point_take(struct blkfilter_point *point, struct bf_dev **freeze,
 	kfree(gates.disk);
 	return ret;
 }
+
+/**
+ * blkfilter_point() - a point of the filter's own device alone
+ * @flt:      the filter, in a command: ctl() is running.
+ * @limit_ms: milliseconds for which the device may be closed; 0: 1000.
+ *
+ * No file system is frozen, and the point has no id.  All filters of the device
+ * hear it, this one too.  Sleeps; the caller holds no lock that its point(),
+ * detach() or query_detach() takes.
+ *
+ * Return: 0; -ETIMEDOUT when the device did not drain in time; -EINTR on a fatal
+ * signal; -ENODEV when the filter is on its way out.
+ */
+int blkfilter_point(struct blkfilter *flt, u32 limit_ms)
+{
+	struct blkfilter_point point = {
+		.close_count = 1, .limit_ms = limit_ms,
+	};
+
+	return bf_point_take(&point, NULL, &flt->core->dev, flt->core);
+}
+EXPORT_SYMBOL_GPL(blkfilter_point);

@@ -292,7 +292,8 @@ void bf_instance_deactivate(struct blkfilter_instance *inst)
 {
 	if (!inst->active)
 		return;
-	inst->active = false;
+	WRITE_ONCE(inst->active, false);
+	bf_claim_wake();
 	if (inst->ops->deactivate)
 		inst->ops->deactivate(inst->flt, inst->reason,
 				      inst->successor);

@@ -292,7 +292,7 @@ int bf_stack_set(struct bf_dev *dev, struct bf_change *change)
 		kfree(plan);
 		return PTR_ERR(disk);
 	}
-	ret = bf_claim(&disk, 1);
+	ret = bf_claim(&disk, 1, NULL);
 	if (!ret) {
 		do {
 			*plan = (struct bf_plan){

@@ -20,17 +20,24 @@ quietly "$work/install.log" make -C "$work/kernel" "-j$JOBS" "KDIR=$KDIR" "DESTD
 
 # --- what is there, and what is not ---
 
-module=$(find "$updates" -name 'blkfilter.ko*')
-[ "$(wc -l <<< "$module")" = 1 ] || fail "blkfilter.ko is there more than once or not at all: $module"
-installed 644 "$module" "$symvers" "$stage"/usr/include/linux/{blk-filter,blkfilter-control}.h \
-    "$devel"/include/linux/blk-filter.h "$devel"/include/uapi/linux/{blk-filter,blkfilter-control}.h
-only_these "$stage" "${module#"$stage/"}" "lib/modules/$RELEASE/modules.*" "usr/src/blkfilter/$RELEASE/Module.symvers" \
-    'usr/src/blkfilter/include/linux/*.h' 'usr/src/blkfilter/include/uapi/linux/*.h' 'usr/include/linux/blk*.h'
-for field in license description parm; do
-    modinfo -F "$field" "$module" | grep -q . || fail "the module has no $field"
+modules=()
+for name in blkfilter blkfilter-cbt; do
+    module=$(find "$updates" -name "$name.ko*")
+    [ "$(wc -l <<< "$module")" = 1 ] || fail "$name.ko is there more than once or not at all: $module"
+    modules+=("$module")
 done
-modinfo -F vermagic "$module" | grep -q "^$RELEASE " || fail "the module is not for $RELEASE"
-for symbol in blkfilter_{register,unregister,take,resume,end,submit_below,submit_other,changed,event,start}; do
+installed 644 "${modules[@]}" "$symvers" "$stage"/usr/include/linux/{blk-filter,blkfilter-control,blkfilter-cbt}.h \
+    "$devel"/include/linux/blk-filter.h "$devel"/include/uapi/linux/{blk-filter,blkfilter-control,blkfilter-cbt}.h
+only_these "$stage" "${modules[@]#"$stage/"}" "lib/modules/$RELEASE/modules.*" "usr/src/blkfilter/$RELEASE/Module.symvers" \
+    'usr/src/blkfilter/include/linux/*.h' 'usr/src/blkfilter/include/uapi/linux/*.h' 'usr/include/linux/blk*.h'
+for module in "${modules[@]}"; do
+    for field in license description version; do
+        modinfo -F "$field" "$module" | grep -q . || fail "$module has no $field"
+    done
+    modinfo -F vermagic "$module" | grep -q "^$RELEASE " || fail "$module is not for $RELEASE"
+done
+modinfo -F parm "${modules[0]}" | grep -q ioctl_hook || fail "the core has no parameter ioctl_hook"
+for symbol in blkfilter_{register,unregister,take,resume,end,submit_below,submit_other,changed,event,point,start}; do
     grep -qP "\t$symbol\t.*\tEXPORT_SYMBOL_GPL" "$symvers" || fail "$symbol is not exported, or not to GPL modules only"
 done
 
@@ -65,7 +72,7 @@ done
 
 # --- the headers for programs, each on its own ---
 
-for header in blk-filter blkfilter-control; do
+for header in blk-filter blkfilter-control blkfilter-cbt; do
     printf '#include <linux/%s.h>\nint main(void) { return BLKFILTER_NAME_LENGTH == 32 ? 0 : 1; }\n' $header > "$work/program.c"
     for compiler in 'gcc -std=c11' 'g++ -x c++ -std=c++17'; do
         # shellcheck disable=SC2086 # several words

@@ -21,7 +21,7 @@ make=(make "-j$JOBS" "KDIR=$KDIR" "$@")
 flags=
 if [ "${FAULT:-}" ]; then
     planted=$(tr 'a-z-' 'A-Z_' <<< "$FAULT")
-    grep -rqF "bf_fault($planted)" "$SRC/kernel" || die "nothing in kernel/ knows the fault $planted: there is no bf_fault($planted)"
+    grep -rq "_fault($planted)" "$SRC/kernel" || die "nothing in kernel/ knows the fault $planted: there is no ..._fault($planted)"
     flags=-DBLKFILTER_FAULT_$planted
     make+=("FAULT=$FAULT" "KCFLAGS=$flags")
 fi

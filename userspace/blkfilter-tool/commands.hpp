@@ -35,5 +35,6 @@ void add_point_command(CLI::App& app, Commands& commands);
 void add_event_command(CLI::App& app, Commands& commands);
 void add_rule_commands(CLI::App& app, Commands& commands);
 void add_filter_commands(CLI::App& app, Commands& commands);
+void add_cbt_commands(CLI::App& app, Commands& commands);
 
 } // namespace blkfilter::tool

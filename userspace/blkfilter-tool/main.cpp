@@ -24,6 +24,7 @@ ExitCode run(int argc, char** argv) {
     add_event_command(app, commands);
     add_rule_commands(app, commands);
     add_filter_commands(app, commands);
+    add_cbt_commands(app, commands);
 
     try {
         app.parse(argc, argv);

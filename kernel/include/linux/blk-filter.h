@@ -199,6 +199,7 @@ void blkfilter_changed(struct blkfilter *flt, sector_t sector,
 		       sector_t sectors);
 void blkfilter_event(struct blkfilter *flt, u64 value, const void *data,
 		     size_t size);
+int blkfilter_point(struct blkfilter *flt, u32 limit_ms);
 
 /**
  * blkfilter_start() - first sector of the filter's device on its disk
