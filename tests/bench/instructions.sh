@@ -28,6 +28,17 @@ with_filters() {
     attach "$1" $(filters "$2" "$3")
 }
 
+# touch_each DEVICE BYTES: writes to each stretch of that length once.
+touch_each() {
+    python3 - "/dev/$1" "$2" <<'PYTHON'
+import mmap, os, sys
+file = os.open(sys.argv[1], os.O_WRONLY | os.O_DIRECT)
+page = mmap.mmap(-1, 4096)
+for offset in range(0, os.lseek(file, 0, os.SEEK_END), int(sys.argv[2])):
+    os.pwrite(file, page, offset)
+PYTHON
+}
+
 modprobe null_blk nr_devices=2 queue_mode=2 irqmode=0
 modprobe dm_mod
 sectors=524288
@@ -71,11 +82,23 @@ for n in 1 2; do
 done
 detach nullb0
 
+# cbt-only: nearly every write is the first one to its region of 2048 blocks; then none is.
+insmod "$MODDIR/blkfilter-cbt.ko"
+attach nullb0 cbt-only,options=block_size=4096
+row cbt-first nullb0
+attach nullb0 cbt-only
+touch_each nullb0 $((2048 * 65536))
+row cbt nullb0
+detach nullb0
+
 # On a device that is not blk-mq a completion has to be counted by wrapping it.
 with_filters "$linear" null 1
 row dm-linear-passing-1 "$linear"
 with_filters "$linear" null_points 1
 row dm-linear-points-1 "$linear"
+attach "$linear" cbt-only
+touch_each "$linear" $((2048 * 65536))
+row dm-linear-cbt "$linear"
 detach "$linear"
 # Below dm the bio is not at top level: wrapped, too.
 with_filters nullb0 null_points 1

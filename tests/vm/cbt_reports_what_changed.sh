@@ -12,27 +12,28 @@ check() {
     python3 "$SRC/tests/vm/lib/cbt_check.py" "$@" --seed "$RANDOM"
 }
 
-null_disk a size=48 discard=1
+null_disk a size=20 discard=1
 a=$NULL_DISK
 for block in 65536 4096 1048576; do
     echo "--- blocks of $block bytes"
     attach "$a" "cbt-only,options=block_size=$block"
-    check "$a" --block $block --seconds 6
+    check "$a" --block $block --seconds 4
     detach "$a"
 done
 
 echo "--- a disk that can write zeroes"
-modprobe scsi_debug dev_size_mb=32 lbpws=1 lbprz=1 unmap_granularity=1 max_queue=8
+modprobe sd_mod
+modprobe scsi_debug dev_size_mb=16 lbpws=1 lbprz=1 unmap_granularity=1 max_queue=8
 on_exit rmmod scsi_debug
 wait_until 20 ls -d /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block/* > /dev/null
 s=$(basename /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block/*)
 attach "$s" cbt-only
-check "$s" --seconds 5
+check "$s" --seconds 4
 detach "$s"
 
 echo "--- a partition, and its disk"
-partition "$a" 20 20
+partition "$a" 8 8
 part=$(basename "$(node_of "$a" 2)")
 attach "$part" cbt-only
 attach "$a" cbt-only
-check "$part" --seconds 6 --lower "$a"
+check "$part" --seconds 4 --lower "$a"
