@@ -34,7 +34,7 @@ run_checkpatch() { # SCRIPT IGNORED FILE...
 
 lint_kernel() {
     local script series sources plain traces
-    mapfile -t sources < <(files 'kernel/*.[ch]' 'tests/*/module/*.[ch]')
+    mapfile -t sources < <(files 'kernel/*.[ch]' 'tests/*/module/*.[ch]' 'examples/*/module/*.[ch]')
     [ "${#sources[@]}" -gt 0 ] || return 0
     script=$(checkpatch)
     # LINUX_VERSION_CODE: out of tree, a version check is how the compat header works.
@@ -72,7 +72,7 @@ lint_build() { # SERIES: everything from scratch, so that every warning is seen
         echo "kernel/ does not build on $1"
         return 1
     fi
-    for module in tests/*/module; do
+    for module in tests/*/module examples/*/module; do
         cp -r "$module" "$work/${module//\//-}"
         make "-j$JOBS" -C "$KDIR" M="$work/${module//\//-}" KBUILD_EXTRA_SYMBOLS="$work/kernel/Module.symvers" \
             BLKFILTER_INCLUDE="$work/kernel/include" "KCFLAGS=-I$work/kernel/include" W=1 C=2 modules >> "$log" 2>&1 < /dev/null || {
