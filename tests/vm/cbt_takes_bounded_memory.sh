@@ -1,0 +1,55 @@
+#!/bin/bash
+# What cbt-only takes for a disk of 1 TiB: next to nothing before it is written, after a discard of all of it too, and no more
+# than 33 MiB when all of it was touched. Without memory for a region the region counts as changed and the write succeeds.
+# lab: kernels debug 6.12 6.1
+# lab: allow-dmesg FAULT_INJECTION|page allocation failure
+. "$SRC/tests/lab/guest/lib.sh"
+. "$SRC/tests/vm/lib/blkfilter.sh"
+
+load_filters
+load blkfilter-cbt
+null_disk a size=$((1 << 20)) memory_backed=0 discard=1
+a=$NULL_DISK
+region=$((2048 * 65536)) mib=$((1 << 20))
+
+memory() {
+    tool cbt info "$a" | awk '$1 == "memory_bytes" { print $2 }'
+}
+
+attach "$a" cbt-only
+tool cbt checkpoint "$a" first > /dev/null
+untouched=$(memory)
+((untouched < mib)) || fail "untouched, it takes $untouched bytes"
+blkdiscard "/dev/$a"
+((($(memory)) == untouched)) || fail "a discard of the whole disk took memory: $(memory) bytes after $untouched"
+expect "0 $((1 << 31)) discarded" "$(tool cbt extents "$a" first)" "after a discard of the whole disk"
+
+python3 - "/dev/$a" $region << 'PYTHON'
+import mmap, os, sys
+file = os.open(sys.argv[1], os.O_WRONLY | os.O_DIRECT)
+page, size = mmap.mmap(-1, 4096), os.lseek(file, 0, os.SEEK_END)
+for offset in range(0, size, int(sys.argv[2])):
+    os.pwrite(file, page, offset)
+PYTHON
+touched=$(memory)
+((touched <= 33 * mib)) || fail "with all regions touched it takes $touched bytes"
+echo "untouched $untouched bytes, all of 1 TiB touched $touched bytes"
+expect 8192 "$(tool cbt extents "$a" first | grep -c ' 128 written')" "blocks written, one a region"
+
+if [ -d /sys/kernel/debug/fail_page_alloc ]; then
+    detach "$a"
+    attach "$a" cbt-only
+    tool cbt checkpoint "$a" second > /dev/null
+    cd /sys/kernel/debug/fail_page_alloc
+    for setting in min-order=0 probability=100 interval=1 times=-1 task-filter=Y verbose=0 space=0; do
+        echo "${setting#*=}" > "${setting%%=*}"
+    done
+    sh -c 'echo 1 > /proc/self/make-it-fail; exec dd if=/dev/zero "of=/dev/$1" bs=4k count=1 seek=$((128 * 256)) oflag=direct status=none' sh "$a"
+    echo 0 > probability
+    expect "262144 262144 written" "$(tool cbt extents "$a" second)" "a region for which there was no memory"
+    # What comes later is told apart again, above what is changed as a whole.
+    tool cbt checkpoint "$a" third > /dev/null
+    dd if=/dev/zero "of=/dev/$a" bs=4k count=1 seek=$((128 * 256 + 64)) oflag=direct status=none
+    expect "262656 128 written" "$(tool cbt extents "$a" third)" "a block of it, with memory"
+    expect "262144 262144 written" "$(tool cbt extents "$a" second)" "all of it"
+fi
