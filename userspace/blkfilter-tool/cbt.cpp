@@ -40,9 +40,10 @@ Result<void> info(const Arguments& arguments) {
         const auto info = tracker.info();
         if (!info)
             return std::unexpected(info.error());
-        std::cout << fmt::format("generation {}\nsettled {}\nsectors {}\nblock_bytes {}\nmemory_bytes {}\nnamed {}\n",
-                                 info->generation.to_string(), info->settled, info->size_sectors,
-                                 info->block_bytes, info->memory_bytes, info->named);
+        std::cout << fmt::format(
+            "generation {}\nsettled {}\nsectors {}\nblock_bytes {}\nmemory_bytes {}\nnamed {}\n",
+            info->generation.to_string(), info->settled, info->size_sectors, info->block_bytes,
+            info->memory_bytes, info->named);
         return {};
     });
 }
@@ -75,12 +76,13 @@ Result<void> list(const Arguments& arguments) {
                     {"TIME", Table::Align::left},
                     {"POINT", Table::Align::left}};
         for (const auto& checkpoint : checkpoints->list)
-            table.add_row({fmt::format("{}", checkpoint.number), checkpoint.name.empty() ? "-" : checkpoint.name,
-                           fmt::format("{:%F %T}", std::chrono::floor<std::chrono::seconds>(
-                                                       std::chrono::system_clock::time_point{
-                                                           std::chrono::duration_cast<std::chrono::system_clock::duration>(
-                                                               checkpoint.time.time_since_epoch())})),
-                           checkpoint.id.is_null() ? "-" : checkpoint.id.to_string()});
+            table.add_row(
+                {fmt::format("{}", checkpoint.number), checkpoint.name.empty() ? "-" : checkpoint.name,
+                 fmt::format("{:%F %T}",
+                             std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::time_point{
+                                 std::chrono::duration_cast<std::chrono::system_clock::duration>(
+                                     checkpoint.time.time_since_epoch())})),
+                 checkpoint.id.is_null() ? "-" : checkpoint.id.to_string()});
         std::cout << table.to_string();
         return {};
     });
@@ -132,8 +134,8 @@ Result<void> dirty(const Arguments& arguments) {
     for (const auto& text : arguments.ranges) {
         cbt::Range range;
         if (std::sscanf(text.c_str(), "%lu+%lu", &range.sector, &range.sectors) != 2)
-            return std::unexpected(Error{.code = EINVAL,
-                                         .message = fmt::format("'{}' is not SECTOR+SECTORS", text)});
+            return std::unexpected(
+                Error{.code = EINVAL, .message = fmt::format("'{}' is not SECTOR+SECTORS", text)});
         ranges.push_back(range);
     }
     return with_tracker(arguments, [&](const cbt::Tracker& tracker) { return tracker.mark_dirty(ranges); });
@@ -161,7 +163,8 @@ void add_cbt_commands(CLI::App& app, Commands& commands) {
     make->add_option("--point", arguments->point, "Not now: give the name to the checkpoint of this point");
     add("list", "List checkpoints", list);
     add_name(add("delete", "Delete a checkpoint", remove), "Its name");
-    add_name(add("extents", "Print what has changed since a checkpoint: SECTOR SECTORS written|discarded", extents),
+    add_name(add("extents", "Print what has changed since a checkpoint: SECTOR SECTORS written|discarded",
+                 extents),
              "Its name, or the id of a point");
     add("dirty", "Take ranges for written now", dirty)
         ->add_option("RANGE", arguments->ranges, "SECTOR+SECTORS, in 512 bytes")

@@ -108,7 +108,8 @@ TEST(Cbt, extents_come_page_by_page_and_all) {
         ASSERT_TRUE(all);
         ASSERT_EQ(all->size(), n);
         for (std::uint64_t i = 0; i < n; ++i)
-            EXPECT_EQ((*all)[i], (Extent{.range = {.sector = i * 16, .sectors = 8}, .discarded = i % 2 == 1}));
+            EXPECT_EQ((*all)[i],
+                      (Extent{.range = {.sector = i * 16, .sectors = 8}, .discarded = i % 2 == 1}));
         EXPECT_TRUE(std::ranges::is_sorted(kernel.asked_from));
     }
 }

@@ -3,8 +3,8 @@
 //
 //   cbt-checkpoints DEVICE BLOCK_BYTES LIVE CHURN [LIMIT]
 //
-// LIVE checkpoints are alive at once; then CHURN ones come and go while one from the beginning stays; and creation
-// ends with ENOSPC when LIMIT of them live. SEED in the environment makes the run.
+// LIVE checkpoints are alive at once; then CHURN ones come and go while one from the beginning stays; and
+// creation ends with ENOSPC when LIMIT of them live. SEED in the environment makes the run.
 
 #include <blkfilter/cbt.hpp>
 #include <blkfilter/device_id.hpp>
