@@ -2,6 +2,7 @@
 """Reads the header of a test: the comment lines "# lab: WORD VALUE" that say how it wants to be run.
 
 # lab: kernels debug 6.12 6.1   where it runs in the full run (default: debug)
+# lab: soak 6.12 6.1             where it runs in ./dev soak besides
 # lab: quick                    it belongs to ./dev test --quick too
 # lab: timeout SECONDS          of the host's clock (default 120)
 # lab: allow-dmesg REGEX        kernel messages that it provokes; may be repeated
@@ -12,7 +13,7 @@
 # lab: image                    in a Debian of its own that boots from a disk (implies fresh). With exit status 75 it asks for
 #                               a reboot and is run again, with BOOT one higher (the first time it is 1)
 
-kernels, quick, timeout and image are read by tests/CMakeLists.txt as well.
+kernels, soak, quick, timeout and image are read by tests/CMakeLists.txt as well.
 """
 
 import re
@@ -52,7 +53,7 @@ def read(path: Path) -> TestFile:
             continue
         word, value = found.groups()
         match word:
-            case "kernels" | "quick":
+            case "kernels" | "soak" | "quick":
                 pass
             case "timeout":
                 test.timeout = int(value)

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Checkpoints of cbt-only: a thousand alive at once, many thousands one after the other while old ones stay, the limit, names of
 # points, two generations, marks by hand. With few slots all of it is merged again and again. SOAK=1: 70000.
-# lab: kernels debug 6.12 6.1
+# lab: kernels debug 6.12
+# lab: soak 6.1
 # lab: timeout 300
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

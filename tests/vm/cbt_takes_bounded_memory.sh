@@ -1,7 +1,8 @@
 #!/bin/bash
 # What cbt-only takes for a disk of 1 TiB: next to nothing before it is written, or after a large discard, and no more
 # than 33 MiB when all of it was touched. Without memory for a region the region counts as changed and the write succeeds.
-# lab: kernels debug 6.12 6.1
+# lab: kernels debug 6.12
+# lab: soak 6.1
 # lab: allow-dmesg FAULT_INJECTION|page allocation failure
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

@@ -1,7 +1,8 @@
 #!/bin/bash
 # A file system that is mounted with DAX writes to the medium past the block layer: a filter on its device would see nothing of
 # it, so attaching is refused with one line in the log that says why. Without DAX the same device is a disk like any other.
-# lab: kernels 6.12 6.1
+# lab: kernels 6.12
+# lab: soak 6.1
 # lab: append memmap=96M!1G
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Disk and partition both filtered: the partition's filters come first; what is written through the disk's node is shown
 # to the filters of the partition that it overlaps, split at its edges, relative to the partition.
-# lab: kernels debug 6.12 6.1
+# lab: kernels debug 6.12
+# lab: soak 6.1
 # lab: quick
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Every bio once at every level: a logical volume, and a loop device on a partition.
-# lab: kernels 6.12 6.1
+# lab: kernels 6.12
+# lab: soak 6.1
 # lab: timeout 300
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

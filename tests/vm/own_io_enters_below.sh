@@ -1,6 +1,7 @@
 #!/bin/bash
 # A filter's own I/O is seen below it and not above it; sent to another device it enters that one's top.
-# lab: kernels debug 6.12 6.1
+# lab: kernels debug 6.12
+# lab: soak 6.1
 # lab: quick
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

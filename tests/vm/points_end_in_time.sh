@@ -1,7 +1,8 @@
 #!/bin/bash
 # A point whose devices do not drain (lower before upper; a device that is suspended) ends at its limit with nothing changed,
 # says which device it was, and a right one straight after succeeds. The limit is kept, with a margin.
-# lab: kernels debug 6.12 6.1
+# lab: kernels debug 6.12
+# lab: soak 6.1
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
 

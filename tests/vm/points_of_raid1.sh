@@ -1,6 +1,7 @@
 #!/bin/bash
 # Points over {raid1, both legs}, upper before lower.
-# lab: kernels debug 6.12 6.1
+# lab: kernels debug
+# lab: soak 6.12 6.1
 # lab: timeout 300
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Writes that the queue splits, and whose remainders blk-throttle holds back and sends from a worker of its own: at the instant
 # of a point none is in flight, and none moves. What is left of them is written after it, and seen again.
-# lab: kernels debug 6.12 6.1
+# lab: kernels debug
+# lab: soak 6.12 6.1
 # lab: timeout 300
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

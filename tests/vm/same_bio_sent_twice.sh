@@ -1,6 +1,7 @@
 #!/bin/bash
 # A struct bio that is used again without being reset (as dm-integrity does) is shown again.
-# lab: kernels debug 6.12 6.1
+# lab: kernels debug 6.12
+# lab: soak 6.1
 # lab: quick
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

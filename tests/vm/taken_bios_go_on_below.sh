@@ -1,7 +1,8 @@
 #!/bin/bash
 # A bio that a filter takes is resumed from a worker below that filter; one may be ended with an error, or replaced by
 # two. Nothing above sees it again, everything below sees it once.
-# lab: kernels debug 6.12 6.1
+# lab: kernels debug 6.12
+# lab: soak 6.1
 # lab: quick
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # The tracepoints: one line each, with what it says, for attach, detach, take, resume, park and point, for a disk and a partition.
-# lab: kernels debug 6.12 6.1
+# lab: kernels debug
+# lab: soak 6.12 6.1
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
 

@@ -3,7 +3,8 @@
 # A transaction that is refused, fails in the middle, does not drain or is only a dry run leaves everything as it was: order,
 # generation, instance numbers, statistics, state. One that succeeds touches only what it names: who stays, stays, wherever its
 # altitude is. With the exit codes of the tool.
-# lab: kernels debug 6.12 6.1
+# lab: kernels debug 6.12
+# lab: soak 6.1
 # lab: timeout 240
 # lab: quick
 . "$SRC/tests/lab/guest/lib.sh"

@@ -1,7 +1,8 @@
 #!/bin/bash
 # A zoned disk: writes of a zone reach it in their order, also those that were parked while points closed it and those that come
 # while it opens: none fails. A filter that does not say it can handle zones is refused.
-# lab: kernels debug 6.12 6.1
+# lab: kernels debug
+# lab: soak 6.12 6.1
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
 
