@@ -64,11 +64,15 @@ struct cbt_span {
 
 /**
  * struct cbt_checkpoint - one with a name
- * @link:   in cbt_tracker.named.
- * @what:   what userspace is told; its number is 0 while it waits for the instant.
+ * @link:    in cbt_tracker.named.
+ * @creator: who waits for its instant, and is told the number; NULL afterwards.
+ * @refused: the instant came, and there was no slot or number.
+ * @what:    what userspace is told; its number is 0 until the instant.
  */
 struct cbt_checkpoint {
 	struct list_head link;
+	struct blkfilter_cbt_create *creator;
+	bool refused;
 	struct blkfilter_cbt_checkpoint what;
 };
 
@@ -81,6 +85,7 @@ struct cbt_checkpoint {
  * @span:       the map.
  * @pages:      that the map has.
  * @sectors:    size of the device.
+ * @leaving:    nothing that takes long is begun or gone on with.
  * @scan:       one scan, answer or change of size at a time.
  * @lock:       for all that follows.
  * @generation: of the history.
@@ -102,6 +107,7 @@ struct cbt_tracker {
 	struct cbt_span *span[CBT_SPANS];
 	atomic_long_t pages;
 	sector_t sectors;
+	bool leaving;
 	struct mutex scan;
 
 	spinlock_t lock;

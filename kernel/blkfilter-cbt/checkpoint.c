@@ -57,7 +57,7 @@ void cbt_generation_begin(struct cbt_tracker *tracker)
 
 	spin_lock(&tracker->lock);
 	list_for_each_entry_safe(checkpoint, next, &tracker->named, link)
-		if (checkpoint->what.number)	/* else: its creator has it */
+		if (!checkpoint->creator)
 			cbt_forget(tracker, checkpoint);
 	memset(tracker->unnamed, 0, sizeof(tracker->unnamed));
 	generate_random_uuid(tracker->generation);
@@ -88,6 +88,24 @@ static bool cbt_id_is_zero(const u8 *id)
 	return !memchr_inv(id, 0, BLKFILTER_ID_LENGTH);
 }
 
+/* The instant that a checkpoint waited for; @number 0: it cannot be. */
+static void cbt_made(struct cbt_tracker *tracker,
+		     struct cbt_checkpoint *checkpoint, u64 number, u64 now)
+{
+	struct blkfilter_cbt_create *creator = checkpoint->creator;
+
+	if (!number) {
+		checkpoint->refused = true;
+		return;
+	}
+	checkpoint->what.number = number;
+	checkpoint->what.time_ns = now;
+	checkpoint->creator = NULL;
+	creator->number = number;
+	memcpy(creator->generation, tracker->generation,
+	       sizeof(creator->generation));
+}
+
 /**
  * cbt_instant() - the instant of a point
  * @tracker: no bio of its device is on its way.
@@ -98,22 +116,21 @@ static bool cbt_id_is_zero(const u8 *id)
 void cbt_instant(struct cbt_tracker *tracker, const u8 *id)
 {
 	struct cbt_checkpoint *checkpoint;
-	u32 number = tracker->number;
-	bool wanted = id;
-	u64 now;
+	bool wanted = id, refused;
+	u64 now, number;
 
 	spin_lock(&tracker->lock);
+	number = tracker->number;
 	list_for_each_entry(checkpoint, &tracker->named, link)
-		wanted = wanted || !checkpoint->what.number;
-	if (!wanted || !tracker->settled || !cbt_advance(tracker))
+		wanted = wanted || checkpoint->creator;
+	if (!wanted || !tracker->settled)
 		goto out;
+	refused = !cbt_advance(tracker);
 	now = ktime_get_real_ns();
 	list_for_each_entry(checkpoint, &tracker->named, link)
-		if (!checkpoint->what.number) {
-			checkpoint->what.number = number;
-			checkpoint->what.time_ns = now;
-		}
-	if (id) {
+		if (checkpoint->creator)
+			cbt_made(tracker, checkpoint, refused ? 0 : number, now);
+	if (id && !refused) {
 		struct blkfilter_cbt_checkpoint *unnamed =
 			&tracker->unnamed[tracker->next_unnamed];
 
@@ -172,25 +189,56 @@ static int cbt_take_unnamed(struct cbt_tracker *tracker, const u8 *id,
 	return 0;
 }
 
-/* Enters @checkpoint, which waits for an instant unless a point has made it. */
+/*
+ * Enters @checkpoint, which waits for an instant unless a point has made it.
+ * Under the lock.
+ */
 static int cbt_enter(struct cbt_tracker *tracker,
-		     struct cbt_checkpoint *checkpoint, const u8 *id)
+		     struct cbt_checkpoint *checkpoint,
+		     struct blkfilter_cbt_create *create)
 {
 	int ret = 0;
 
 	if (!tracker->settled)
-		ret = -EAGAIN;
-	else if (cbt_find(tracker, checkpoint->what.name))
-		ret = -EEXIST;
-	else if (tracker->nr_named == BLKFILTER_CBT_NAMED_MAX ||
-		 tracker->number == U32_MAX)
-		ret = -ENOSPC;
-	else if (!cbt_id_is_zero(id))
-		ret = cbt_take_unnamed(tracker, id, &checkpoint->what);
+		return -EAGAIN;
+	if (cbt_find(tracker, checkpoint->what.name))
+		return -EEXIST;
+	if (tracker->nr_named == BLKFILTER_CBT_NAMED_MAX ||
+	    tracker->number == U32_MAX)
+		return -ENOSPC;
+	checkpoint->creator = create;
+	if (!cbt_id_is_zero(create->id)) {
+		ret = cbt_take_unnamed(tracker, create->id, &checkpoint->what);
+		if (!ret)
+			cbt_made(tracker, checkpoint, checkpoint->what.number,
+				 checkpoint->what.time_ns);
+	}
 	if (!ret) {
 		list_add_tail(&checkpoint->link, &tracker->named);
 		tracker->nr_named++;
 	}
+	return ret;
+}
+
+/*
+ * Waits for the instant of @checkpoint.  Any other point that comes first does as
+ * well.  The checkpoint is ours until its instant; then somebody may delete it.
+ */
+static int cbt_wait(struct cbt_tracker *tracker,
+		    struct cbt_checkpoint *checkpoint,
+		    struct blkfilter_cbt_create *create)
+{
+	int ret = blkfilter_point(&tracker->flt, create->limit_ms);
+
+	spin_lock(&tracker->lock);
+	if (create->number) {
+		ret = 0;
+	} else {
+		/* A point that this filter did not hear: it is on its way out. */
+		ret = ret ?: checkpoint->refused ? -ENOSPC : -ENODEV;
+		cbt_forget(tracker, checkpoint);
+	}
+	spin_unlock(&tracker->lock);
 	return ret;
 }
 
@@ -199,12 +247,10 @@ static int cbt_enter(struct cbt_tracker *tracker,
  * @tracker: whose.
  * @create:  what is asked for; the results are filled in.
  *
- * Sleeps for a point of the device.  Any other point that comes first does as
- * well: the instant is some moment during the call.
+ * Sleeps for a point of the device: the instant is some moment during the call.
  */
 int cbt_create(struct cbt_tracker *tracker, struct blkfilter_cbt_create *create)
 {
-	bool waits = cbt_id_is_zero(create->id);
 	struct cbt_checkpoint *checkpoint;
 	int ret;
 
@@ -214,31 +260,15 @@ int cbt_create(struct cbt_tracker *tracker, struct blkfilter_cbt_create *create)
 	if (!checkpoint)
 		return -ENOMEM;
 	strscpy(checkpoint->what.name, create->name, BLKFILTER_CBT_NAME_LENGTH);
+	create->number = 0;
 	spin_lock(&tracker->lock);
-	ret = cbt_enter(tracker, checkpoint, create->id);
+	ret = cbt_enter(tracker, checkpoint, create);
 	spin_unlock(&tracker->lock);
-	if (ret) {
+	if (ret)
 		kfree(checkpoint);
-		return ret;
-	}
-	/* It is ours for as long as it has no number, and may be gone then. */
-	if (waits)
-		ret = blkfilter_point(&tracker->flt, create->limit_ms);
-
-	spin_lock(&tracker->lock);
-	checkpoint = cbt_find(tracker, create->name);
-	create->number = checkpoint ? checkpoint->what.number : 0;
-	memcpy(create->generation, tracker->generation,
-	       sizeof(create->generation));
-	if (create->number)
-		ret = 0;
-	else if (checkpoint)
-		cbt_forget(tracker, checkpoint);
-	spin_unlock(&tracker->lock);
-	if (create->number)
-		return 0;
-	/* No slot or number was left, or the generation ended at once. */
-	return ret ?: checkpoint ? -ENOSPC : -ESTALE;
+	else if (cbt_id_is_zero(create->id))
+		ret = cbt_wait(tracker, checkpoint, create);
+	return ret;
 }
 
 int cbt_delete(struct cbt_tracker *tracker, const u8 *name)

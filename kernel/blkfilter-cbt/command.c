@@ -16,8 +16,8 @@
 #define CBT_GO		4096U
 
 /*
- * The argument, which begins with its size: one that is smaller than ours is taken
- * as if the rest were zero, a larger one when the rest is.
+ * The argument, which begins with its size: one that is larger than ours is taken
+ * when the rest is zero.  None was ever smaller.
  */
 static int cbt_copy_in(void *arg, size_t size, u8 __user *buf, u32 length)
 {
@@ -27,6 +27,8 @@ static int cbt_copy_in(void *arg, size_t size, u8 __user *buf, u32 length)
 		return -EINVAL;
 	if (get_user(said, (u32 __user *)buf))
 		return -EFAULT;
+	if (said > PAGE_SIZE)
+		return -E2BIG;
 	if (said < size || said > length)
 		return -EINVAL;
 	return copy_struct_from_user(arg, size, buf, said);
@@ -121,6 +123,7 @@ struct cbt_answer {
 	u32 number;		/* changed means: after this interval */
 	u64 block;		/* where it has got to */
 	u64 blocks;		/* of the device, the last one maybe partial */
+	u64 known;		/* of them are in the map, from the first on */
 	u64 sectors;		/* of the device */
 	u32 n;
 	struct blkfilter_cbt_extent extent[CBT_BATCH];
@@ -140,10 +143,11 @@ static bool cbt_answer_add(struct cbt_answer *answer, u64 blocks, int kind)
 	u32 shift = answer->tracker->shift;
 	u64 sector = answer->block << shift;
 	u64 sectors = min(blocks << shift, answer->sectors - sector);
-	struct blkfilter_cbt_extent *last = &answer->extent[answer->n - 1];
+	struct blkfilter_cbt_extent *last =
+		answer->n ? &answer->extent[answer->n - 1] : NULL;
 
 	if (kind >= 0) {
-		if (answer->n && last->sector + last->sectors == sector &&
+		if (last && last->sector + last->sectors == sector &&
 		    last->flags == kind) {
 			last->sectors += sectors;
 		} else if (answer->n == CBT_BATCH) {
@@ -181,7 +185,7 @@ static bool cbt_answer_region(struct cbt_answer *answer)
 {
 	u64 region = answer->block >> CBT_REGION_SHIFT;
 	u64 begin = region << CBT_REGION_SHIFT;
-	u32 end = min_t(u64, answer->blocks - begin, CBT_REGION_BLOCKS);
+	u32 end = min_t(u64, answer->known - begin, CBT_REGION_BLOCKS);
 	unsigned long *place = cbt_region(answer->tracker, region);
 	/* Dirty marks and bios may give it a page at any time. */
 	unsigned long word = place ? READ_ONCE(*place) : 0;
@@ -203,10 +207,13 @@ static bool cbt_answer_region(struct cbt_answer *answer)
 static int cbt_answer_batch(struct cbt_answer *answer, const u8 *generation)
 {
 	struct cbt_tracker *tracker = answer->tracker;
-	u64 known = READ_ONCE(tracker->sectors);
+	u64 sectors = READ_ONCE(tracker->sectors);
 	u32 go = CBT_GO;
 	int ret = 0;
 
+	/* Of a block at the old end the map knows only the beginning. */
+	answer->known = sectors < answer->sectors ? sectors >> tracker->shift :
+						    answer->blocks;
 	spin_lock(&tracker->lock);
 	if (memcmp(generation, tracker->generation, BLKFILTER_ID_LENGTH))
 		ret = -ESTALE;
@@ -217,14 +224,12 @@ static int cbt_answer_batch(struct cbt_answer *answer, const u8 *generation)
 		return ret;
 	answer->n = 0;
 	while (answer->block < answer->blocks && go--) {
-		u64 sector = answer->block << tracker->shift;
-
-		if (sector >= known) {
+		bool room = answer->block < answer->known ?
+			cbt_answer_region(answer) :
 			cbt_answer_add(answer, answer->blocks - answer->block,
 				       0);
-			break;
-		}
-		if (!cbt_answer_region(answer))
+
+		if (!room)
 			break;
 		cond_resched();
 	}
@@ -258,8 +263,21 @@ static int cbt_answer(struct cbt_answer *answer,
 		ask->count += n;
 		if (fatal_signal_pending(current))
 			return -EINTR;
+		if (READ_ONCE(answer->tracker->leaving))
+			return -ENODEV;
 	}
 	return 0;
+}
+
+/* A rescan may exchange the block device; it is freed by RCU. */
+static u64 cbt_capacity(struct cbt_tracker *tracker)
+{
+	u64 sectors;
+
+	rcu_read_lock();
+	sectors = bdev_nr_sectors(READ_ONCE(tracker->flt.bdev));
+	rcu_read_unlock();
+	return sectors;
 }
 
 static int cbt_ctl_extents(struct cbt_tracker *tracker, u8 __user *buf,
@@ -280,7 +298,7 @@ static int cbt_ctl_extents(struct cbt_tracker *tracker, u8 __user *buf,
 		return -ENOMEM;
 	answer->tracker = tracker;
 	answer->number = ask.number;
-	answer->sectors = bdev_nr_sectors(tracker->flt.bdev);
+	answer->sectors = cbt_capacity(tracker);
 	answer->blocks = DIV_ROUND_UP_ULL(answer->sectors,
 					  1ULL << tracker->shift);
 	/* The device's end may be within its last block. */
@@ -304,8 +322,11 @@ static int cbt_dirty_ranges(struct cbt_tracker *tracker,
 		if (!range[i].sectors || range[i].sector >= end ||
 		    range[i].sectors > end - range[i].sector)
 			return -EINVAL;
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cbt_mark_by_hand(tracker, range[i].sector, range[i].sectors);
+	}
 	return 0;
 }
 

@@ -82,8 +82,8 @@ static void cbt_resized(struct blkfilter *flt, sector_t sectors)
 	mutex_lock(&tracker->scan);
 	before = tracker->sectors;
 	if (cbt_map_cover(tracker, sectors))
-		pr_warn("%pg: no memory to track all of it: the rest counts as changed\n",
-			flt->bdev);
+		pr_warn("no memory to track all of a device of %llu sectors: the rest counts as changed\n",
+			sectors);
 	WRITE_ONCE(tracker->sectors, sectors);
 	if (sectors > before)
 		cbt_mark_by_hand(tracker, before, sectors - before);
@@ -137,6 +137,12 @@ static int cbt_options(const struct blkfilter_attach *how, u32 *block_size)
 	return ret;
 }
 
+static void cbt_deactivate(struct blkfilter *flt, enum blkfilter_reason reason,
+			   struct blkfilter *successor)
+{
+	WRITE_ONCE(cbt_of(flt)->leaving, true);
+}
+
 static void cbt_detach(struct blkfilter *flt)
 {
 	struct cbt_tracker *tracker = cbt_of(flt);
@@ -160,11 +166,9 @@ static struct blkfilter *cbt_attach(struct block_device *bdev,
 		return ERR_PTR(-ENOMEM);
 	tracker->shift = ilog2(block_size) - SECTOR_SHIFT;
 	ret = cbt_history_init(tracker);
-	/* One that is appearing is told its size later. */
-	if (!ret && !how->appearing) {
-		tracker->sectors = bdev_nr_sectors(bdev);
-		ret = cbt_map_cover(tracker, tracker->sectors);
-	}
+	/* 0 for some that are appearing: they are told their size later. */
+	tracker->sectors = bdev_nr_sectors(bdev);
+	ret = ret ?: cbt_map_cover(tracker, tracker->sectors);
 	if (ret) {
 		cbt_detach(&tracker->flt);
 		return ERR_PTR(ret);
@@ -178,6 +182,7 @@ static struct blkfilter_operations cbt_operations = {
 	.altitude = CBT_ALTITUDE,
 	.flags = BLKFILTER_NEEDS_POINTS,
 	.attach = cbt_attach,
+	.deactivate = cbt_deactivate,
 	.detach = cbt_detach,
 	.submit_bio = cbt_submit_bio,
 	.ctl = cbt_ctl,

@@ -17,6 +17,8 @@
 #include <linux/string.h>
 #include "cbt.h"
 
+#define CBT_SPAN_MEMORY	(GFP_NOIO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
+
 /* The word of a region, or NULL when it is not covered (yet). */
 unsigned long *cbt_region(struct cbt_tracker *tracker, u64 region)
 {
@@ -122,19 +124,19 @@ void cbt_mark(struct cbt_tracker *tracker, sector_t sector, sector_t sectors,
 	u64 first = sector >> shift, last = (sector + sectors - 1) >> shift;
 	u64 mask = (1ULL << shift) - 1;
 	u16 written = value & ~CBT_DISCARDED;
+	bool head = sector & mask;
+	bool tail = (sector + sectors) & mask &&
+		    sector + sectors != READ_ONCE(tracker->sectors);
 
 	if (value != written) {
-		if (sector & mask)
+		if (head)
 			cbt_mark_blocks(tracker, first, first, written);
-		if ((sector + sectors) & mask &&
-		    sector + sectors != READ_ONCE(tracker->sectors))
+		if (tail)
 			cbt_mark_blocks(tracker, last, last, written);
-		first = (sector + mask) >> shift;
-		if ((sector + sectors) & mask &&
-		    sector + sectors != READ_ONCE(tracker->sectors))
-			last--;
-		if (first > last || last == U64_MAX)
+		if (last - first + 1 <= head + tail)
 			return;
+		first += head;
+		last -= tail;
 	}
 	cbt_mark_blocks(tracker, first, last, value);
 }
@@ -149,10 +151,13 @@ void cbt_mark_by_hand(struct cbt_tracker *tracker, sector_t sector,
 	u32 shift = tracker->shift;
 	u64 region_mask = (1ULL << (shift + CBT_REGION_SHIFT)) - 1;
 
-	while (sectors) {
+	while (sectors && !READ_ONCE(tracker->leaving)) {
 		sector_t n = min_t(sector_t, sectors,
 				   region_mask + 1 - (sector & region_mask));
 
+		/* Beyond it there is nothing, whatever the size is. */
+		if (!cbt_region(tracker, sector >> shift >> CBT_REGION_SHIFT))
+			return;
 		spin_lock(&tracker->lock);
 		cbt_mark(tracker, sector, n, tracker->value);
 		spin_unlock(&tracker->lock);
@@ -181,7 +186,12 @@ int cbt_map_cover(struct cbt_tracker *tracker, sector_t sectors)
 	if (spans == CBT_SPANS)
 		return -ENOMEM;
 	n = max(regions - covered, covered);
-	span = kvzalloc(struct_size(span, region, n), GFP_KERNEL);
+	/* A point may be waiting for us: no I/O for memory. */
+	span = kvzalloc(struct_size(span, region, n), CBT_SPAN_MEMORY);
+	if (!span) {
+		n = regions - covered;
+		span = kvzalloc(struct_size(span, region, n), CBT_SPAN_MEMORY);
+	}
 	if (!span)
 		return -ENOMEM;
 	span->first = covered;

@@ -373,7 +373,7 @@ static void bf_dev_rebind(struct bf_dev *dev, struct bf_dev *new)
 	dev->devt = new->devt;
 	for (i = 0; i < dev->stack.n; i++) {
 		dev->stack.inst[i]->bdev = dev->bdev;
-		dev->stack.inst[i]->flt->bdev = dev->bdev;
+		WRITE_ONCE(dev->stack.inst[i]->flt->bdev, dev->bdev);
 	}
 	bf_path_rebind(dev);
 }

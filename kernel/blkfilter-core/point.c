@@ -71,9 +71,12 @@ void bf_point_tell(struct bf_disk *disk, struct bf_dev *only,
 	bf_version_put(version);
 }
 
+/* Under bf_lock, which keeps the version and its instances. */
 static void bf_unseen(struct bf_disk *disk)
 {
-	struct bf_version *version = bf_version_get(disk);
+	struct bf_version *version =
+		rcu_dereference_protected(disk->version,
+					  lockdep_is_held(&bf_lock));
 	struct blkfilter_instance *inst;
 	struct blkfilter_path *path;
 	int i, k;
@@ -83,20 +86,40 @@ static void bf_unseen(struct bf_disk *disk)
 	bf_for_each_instance(version, path, i, k, inst)
 		if (inst->ops->unseen)
 			inst->ops->unseen(inst->flt);
-	bf_version_put(version);
 }
 
-/* A bio of our own must be seen, else others were missed too. */
-static void bf_point_check_hook(struct bf_gates *gates)
+static void bf_unseen_all(void)
 {
+	struct bf_disk *disk;
 	u32 i;
 
-	if (bf_selftest_seen())
-		return;
-	pr_err("the bio hook was switched off behind our back: what was tracked so far is void\n");
-	bf_event(BLKFILTER_EVENT_HOOK_LOST, NULL, "", 0, 0, NULL, 0);
-	for (i = 0; i < gates->n; i++)
-		bf_unseen(gates->disk[i]);
+	mutex_lock(&bf_lock);
+	for (i = 0; i < ARRAY_SIZE(bf_disk_table); i++)
+		hlist_for_each_entry(disk, &bf_disk_table[i], hash)
+			bf_unseen(disk);
+	mutex_unlock(&bf_lock);
+}
+
+/*
+ * A bio of our own must be seen, else others were missed too, on whatever disk.
+ * There is no point then, as nobody would know what comes before it.
+ */
+static int bf_point_check_hook(void)
+{
+	static bool lost;
+
+	if (bf_selftest_seen()) {
+		/* It is back: until now bios were missed. */
+		if (xchg(&lost, false))
+			bf_unseen_all();
+		return 0;
+	}
+	if (!xchg(&lost, true)) {
+		pr_err("the bio hook was switched off behind our back: what was tracked so far is void\n");
+		bf_event(BLKFILTER_EVENT_HOOK_LOST, NULL, "", 0, 0, NULL, 0);
+	}
+	bf_unseen_all();
+	return -EIO;
 }
 
 static void bf_point_tell_all(struct bf_dev **dev, u32 n,
@@ -275,8 +298,8 @@ int bf_point_take(struct blkfilter_point *point, struct bf_dev **freeze,
 	if (!ret) {
 		ret = bf_claim(gates.disk, gates.n, filter);
 		if (!ret) {
-			bf_point_check_hook(&gates);
-			ret = bf_point_run(point, &gates, freeze, close);
+			ret = bf_point_check_hook();
+			ret = ret ?: bf_point_run(point, &gates, freeze, close);
 			bf_unclaim(gates.disk, gates.n);
 		}
 	}
@@ -298,7 +321,8 @@ int bf_point_take(struct blkfilter_point *point, struct bf_dev **freeze,
  * detach() or query_detach() takes.
  *
  * Return: 0; -ETIMEDOUT when the device did not drain in time; -EINTR on a fatal
- * signal; -ENODEV when the filter is on its way out.
+ * signal; -ENODEV when the filter is on its way out; -EIO, see
+ * BLKFILTER_IOC_POINT.
  */
 int blkfilter_point(struct blkfilter *flt, u32 limit_ms)
 {

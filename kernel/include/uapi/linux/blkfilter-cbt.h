@@ -147,7 +147,9 @@ struct blkfilter_cbt_extent {
 
 /*
  * What was last sent to each of these blocks was a discard, a secure erase or a
- * write of zeroes over the whole block.
+ * write of zeroes over the whole block: whoever sent it does not need what was
+ * there.  The device may have refused it, or done only a part: what the blocks
+ * contain is what reading them returns.
  */
 #define BLKFILTER_CBT_DISCARDED		(1U << 0)
 

@@ -252,6 +252,7 @@ struct blkfilter_stack {
  * happens to the caller, all is opened and thawed when the call ends.
  *
  *   ETIMEDOUT  a device did not drain in time: nothing has happened
+ *   EIO        the bio hook was switched off behind our back: filters miss bios
  *   others     what freezing a file system returned
  */
 struct blkfilter_point {
