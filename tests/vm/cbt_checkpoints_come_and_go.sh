@@ -11,12 +11,11 @@ load_filters
 null_disk a size=16
 a=$NULL_DISK
 
-# A point takes some grace periods of RCU, tens of milliseconds: how many there are is what this test takes.
-few=200 many=100
-case $KERNEL in
-6.12) few=500 many=1000 ;;
-debug) few=100 many=30 ;;
-esac
+# A point takes some grace periods of RCU, which is nearly all of the time here: they shall begin at once.
+echo 0 > /sys/module/rcutree/parameters/jiffies_till_first_fqs
+echo 1 > /sys/module/rcutree/parameters/jiffies_till_next_fqs
+few=200 many=1000
+[ "$KERNEL" != debug ] || few=60 many=20
 echo "--- few slots, which are merged all the time"
 insmod "$MODDIR/blkfilter-cbt.ko" slots=32
 attach "$a" cbt-only,options=block_size=4096
