@@ -26,7 +26,7 @@ rmmod blkfilter_cbt
 load blkfilter-cbt
 echo "--- many at once"
 attach "$a" cbt-only,options=block_size=4096
-if [ "$SOAK" ]; then
+if ((SOAK)); then
     cbt-checkpoints "/dev/$a" 4096 1000 70000 4096
 else
     cbt-checkpoints "/dev/$a" 4096 $many 20
