@@ -49,7 +49,7 @@ extern u32 cbt_slots;			/* how many of them are used */
 
 /* One page of them; see map.c for what else a word can be. */
 #define CBT_REGION_SHIFT	(PAGE_SHIFT - 1)
-#define CBT_REGION_BLOCKS	(1U << CBT_REGION_SHIFT)
+#define CBT_REGION_BLOCKS	((u32)BIT(CBT_REGION_SHIFT))
 #define CBT_REGION_MASK		(CBT_REGION_BLOCKS - 1)
 
 /* Each one at least doubles what is covered. */
@@ -108,9 +108,9 @@ struct cbt_tracker {
 	atomic_long_t pages;
 	sector_t sectors;
 	bool leaving;
-	struct mutex scan;
+	struct mutex scan;	/* see above */
 
-	spinlock_t lock;
+	spinlock_t lock;	/* for all that follows */
 	u8 generation[BLKFILTER_ID_LENGTH];
 	bool settled;
 	u32 *seq;

@@ -147,19 +147,20 @@ static bool cbt_answer_add(struct cbt_answer *answer, u64 blocks, int kind)
 		answer->n ? &answer->extent[answer->n - 1] : NULL;
 
 	if (kind >= 0) {
-		if (last && last->sector + last->sectors == sector &&
-		    last->flags == kind) {
-			last->sectors += sectors;
-		} else if (answer->n == CBT_BATCH) {
+		bool joins = last && last->flags == kind &&
+			     last->sector + last->sectors == sector;
+
+		if (!joins && answer->n == CBT_BATCH)
 			return false;
-		} else {
+		if (joins)
+			last->sectors += sectors;
+		else
 			answer->extent[answer->n++] =
 				(struct blkfilter_cbt_extent){
 					.sector = sector,
 					.sectors = sectors,
 					.flags = kind,
 				};
-		}
 	}
 	answer->block += blocks;
 	return true;

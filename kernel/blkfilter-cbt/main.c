@@ -130,7 +130,7 @@ static int cbt_options(const struct blkfilter_attach *how, u32 *block_size)
 	if (!options)
 		return -ENOMEM;
 	rest = options;
-	while (!ret && (option = strsep(&rest, " \n")))
+	while (!ret && (option = strsep(&rest, " ")))
 		if (*option)
 			ret = cbt_option(option, block_size);
 	kfree(options);

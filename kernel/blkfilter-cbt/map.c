@@ -22,6 +22,7 @@
 /* The word of a region, or NULL when it is not covered (yet). */
 unsigned long *cbt_region(struct cbt_tracker *tracker, u64 region)
 {
+	/* Pairs with cbt_map_cover(): a span that is counted is complete. */
 	u32 spans = smp_load_acquire(&tracker->spans), i;
 
 	for (i = 0; i < spans; i++) {
@@ -197,6 +198,7 @@ int cbt_map_cover(struct cbt_tracker *tracker, sector_t sectors)
 	span->first = covered;
 	span->n = n;
 	tracker->span[spans] = span;
+	/* Complete before it is counted; see cbt_region(). */
 	smp_store_release(&tracker->spans, spans + 1);
 	return 0;
 }
@@ -220,9 +222,10 @@ void cbt_map_free(struct cbt_tracker *tracker)
 u64 cbt_map_memory(struct cbt_tracker *tracker)
 {
 	u64 bytes = (u64)atomic_long_read(&tracker->pages) << PAGE_SHIFT;
-	u32 i;
+	/* Pairs with cbt_map_cover(). */
+	u32 spans = smp_load_acquire(&tracker->spans), i;
 
-	for (i = 0; i < smp_load_acquire(&tracker->spans); i++)
+	for (i = 0; i < spans; i++)
 		bytes += struct_size(tracker->span[i], region,
 				     tracker->span[i]->n);
 	return bytes;

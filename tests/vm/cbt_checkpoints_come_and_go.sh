@@ -35,10 +35,10 @@ fi
 echo "--- those of points"
 ids=()
 for i in {1..18}; do
-    id=$(printf '00000000-0000-4000-8000-%012d' $i)
+    id=$(printf '00000000-0000-4000-8000-%012d' "$i")
     ids+=("$id")
     tool point --id "$id" "$a" > /dev/null
-    dd if=/dev/zero "of=/dev/$a" bs=4k count=1 seek=$i oflag=direct status=none
+    dd if=/dev/zero "of=/dev/$a" bs=4k count=1 "seek=$i" oflag=direct status=none
 done
 expect 16 "$(tool cbt list "$a" | grep -c 00000000-0000-4000)" "unnamed checkpoints that are kept"
 expect "136 16 written" "$(tool cbt extents "$a" "${ids[16]}")" "changed since the last point but one"

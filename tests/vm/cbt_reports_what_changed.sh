@@ -19,7 +19,7 @@ blocks=(65536 4096 1048576)
 for block in "${blocks[@]}"; do
     echo "--- blocks of $block bytes"
     attach "$a" "cbt-only,options=block_size=$block"
-    check "$a" --block $block --seconds 4
+    check "$a" --block "$block" --seconds 4
     detach "$a"
 done
 

@@ -13,7 +13,7 @@ null_disk fast size=64
 fast=$NULL_DISK
 fio_start --filename="/dev/$slow" --ioengine=psync --rw=randwrite --bs=4k --size=32m --numjobs=4 --thread \
     --name=fast --filename="/dev/$fast" --ioengine=libaio --iodepth=8 --rw=randrw --bs=4k --size=32m
-rounds=$((SOAK ? 100 : 6))
+rounds=$((SOAK ? 100 : KERNEL_IS_DEBUG ? 2 : 6))
 for ((i = 0; i < rounds; i++)); do
     insmod "$MODDIR/blkfilter.ko"
     insmod "$MODDIR/blkfilter-test.ko"

@@ -10,14 +10,14 @@ load_filters
 # Not memory-backed: null_blk allocates under RCU when it is polled.
 null_disk poll size=64 irqmode=2 completion_nsec=100000 submit_queues=1 poll_queues=1 max_sectors=32 memory_backed=0
 disk=$NULL_DISK
-sizes=4k
+sizes=4k size=4m
 [ "$KERNEL" = 6.1 ] || sizes="4k 64k"
 
 uring() { # WHAT FIO-ARGUMENT...
     local what=$1
     shift
     watch "$disk"
-    fio --name=uring --filename="/dev/$disk" --direct=1 --ioengine=io_uring --iodepth=8 --size=4m --rw=randrw --randseed="$SEED" \
+    fio --name=uring --filename="/dev/$disk" --direct=1 --ioengine=io_uring --iodepth=8 --size="$size" --rw=randrw --randseed="$SEED" \
         --output-format=terse --terse-version=3 "$@" > /tmp/fio.out
     expect 0 "$(cut -d';' -f5 /tmp/fio.out)" "$what: errors"
     saw_all "$disk"
@@ -25,7 +25,10 @@ uring() { # WHAT FIO-ARGUMENT...
 
 stacks=("test5 test4 test0" "test5,options=take test4 test1,options=take")
 # Each run of fio takes the debug kernel a quarter of a minute.
-[ "$KERNEL" != debug ] || unset 'stacks[0]'
+if ((KERNEL_IS_DEBUG)); then
+    unset 'stacks[0]'
+    size=1m
+fi
 for stack in "${stacks[@]}"; do
     # shellcheck disable=SC2086
     attach "$disk" $stack

@@ -28,7 +28,7 @@ points 5 "$(dm_disk linear)" "$a"
 # and of a filter's own ones that no bio waits for.
 echo "--- dm-linear alone"
 points 5 "$(dm_disk linear)"
-ALSO=(test4,options=late=20)
+ALSO=("test4,options=late=20")
 points 5 "$(dm_disk linear)"
 remove_dm linear
 

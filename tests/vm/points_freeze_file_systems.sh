@@ -34,7 +34,7 @@ prepared_is_done() {
     [ "$(seen "$disk" test5 prepared)" = "$(seen "$disk" test5 "done")" ]
 }
 
-kills=$((SOAK ? 1000 : 30))
+kills=$((SOAK ? 1000 : KERNEL_IS_DEBUG ? 15 : 30))
 for ((i = 0; i < kills; i++)); do
     tool point --freeze "$part" "$disk" > /dev/null 2>&1 &
     caller=$!

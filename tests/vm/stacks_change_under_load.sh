@@ -33,7 +33,7 @@ stacks=("test2@300000.5 test3@350000"
     "test2 test3 test5,replaces=test4 test0")
 fio_start --filename="/dev/$linear" --ioengine=libaio --iodepth=16 --rw=randrw --bsrange=4k-128k --size=60m \
     --verify=crc32c --verify_fatal=1 --verify_backlog=64
-rounds=$((SOAK ? 2000 : 40))
+rounds=$((SOAK ? 2000 : KERNEL_IS_DEBUG ? 15 : 40))
 for ((i = 0; i < rounds; i++)); do
     case $((RANDOM % 3)) in
     0) device=$linear ;;

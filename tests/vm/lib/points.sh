@@ -2,7 +2,7 @@
 # Points over busy devices, with a filter on each that watches its instant.
 
 # points N DEVICE...: upper before lower, each with a filter that watches its instant, and with those of ALSO.
-ALSO=(test2,options=take)
+ALSO=("test2,options=take")
 points() {
     local n=$1 device i
     shift
