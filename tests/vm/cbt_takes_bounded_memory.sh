@@ -41,12 +41,12 @@ if [ -d /sys/kernel/debug/fail_page_alloc ]; then
     detach "$a"
     attach "$a" cbt-only
     tool cbt checkpoint "$a" second > /dev/null
-    cd /sys/kernel/debug/fail_page_alloc
+    site=/sys/kernel/debug/fail_page_alloc
     for setting in min-order=0 probability=100 interval=1 times=-1 task-filter=Y verbose=0 space=0; do
-        echo "${setting#*=}" > "${setting%%=*}"
+        echo "${setting#*=}" > "$site/${setting%%=*}"
     done
     sh -c 'echo 1 > /proc/self/make-it-fail; exec dd if=/dev/zero "of=/dev/$1" bs=4k count=1 seek=$((128 * 256)) oflag=direct status=none' sh "$a"
-    echo 0 > probability
+    echo 0 > $site/probability
     expect "262144 262144 written" "$(tool cbt extents "$a" second)" "a region for which there was no memory"
     # What comes later is told apart again, above what is changed as a whole.
     tool cbt checkpoint "$a" third > /dev/null

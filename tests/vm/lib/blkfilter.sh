@@ -6,8 +6,8 @@ HOOKED=/sys/kernel/tracing/enabled_functions
 : "${SEED:=1}"
 RANDOM=$((SEED % 32768))
 # Tests count less there: it takes many times as long.
-KERNEL_IS_DEBUG=0
-[ "$KERNEL" != debug ] || KERNEL_IS_DEBUG=1
+# shellcheck disable=SC2034
+KERNEL_IS_DEBUG=$([ "$KERNEL" = debug ] && echo 1 || echo 0)
 
 # load_filters: the core and the tests' filter. At the end everything is detached, the hook must go, and both must unload.
 load_filters() {
