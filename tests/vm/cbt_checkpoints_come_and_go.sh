@@ -66,3 +66,4 @@ expect "" "$(tool cbt list "$a")" "checkpoints of the new generation"
 for wrong in block_size=4095 block_size=2048 block_size=134217728 block_size= nonsense "block_size=65536 x"; do
     expect_fail tool stack "$a" set "cbt-only,options=$wrong" 2> /dev/null
 done
+detach "$a"
