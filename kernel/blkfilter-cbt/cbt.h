@@ -79,6 +79,7 @@ struct cbt_checkpoint {
 /**
  * struct cbt_tracker - the filter on one device
  * @flt:        the core's part.
+ * @start:      of the device, an absolute sector.
  * @shift:      a block is 2^@shift sectors.
  * @value:      what is stored for a block that is written now.
  * @spans:      how many of @span there are.
@@ -101,6 +102,7 @@ struct cbt_checkpoint {
  */
 struct cbt_tracker {
 	struct blkfilter flt;
+	sector_t start;
 	u32 shift;
 	u16 value;
 	u32 spans;

@@ -19,19 +19,47 @@ u32 cbt_slots __ro_after_init = CBT_SLOTS;
 module_param_named(slots, cbt_slots, uint, 0444);
 MODULE_PARM_DESC(slots, "Intervals that are told apart before old ones are merged, 16 to 32768 (for tests)");
 
+/*
+ * What nearly every write is: within one block, of a region that has its page.
+ * Whole here, as every instruction counts.  False: it is not.
+ */
+static __always_inline bool cbt_mark_one(struct cbt_tracker *tracker,
+					 sector_t sector, u32 sectors)
+{
+	struct cbt_span *span = READ_ONCE(tracker->span[0]);
+	u64 block = sector >> tracker->shift;
+	u64 region = block >> CBT_REGION_SHIFT;
+	unsigned long word;
+	u16 *entry;
+
+	if (unlikely(!span || region >= span->n ||
+		     (sector + sectors - 1) >> tracker->shift != block))
+		return false;
+	word = READ_ONCE(span->region[region]);
+	if (unlikely(!cbt_is_page(word)))
+		return false;
+	entry = cbt_page(word) + (block & CBT_REGION_MASK);
+	/* Not written again: the line stays shared between CPUs. */
+	if (READ_ONCE(*entry) != tracker->value)
+		WRITE_ONCE(*entry, tracker->value);
+	return true;
+}
+
 static bool cbt_submit_bio(struct blkfilter *flt, struct bio *bio,
 			   struct blkfilter_pos pos)
 {
 	struct cbt_tracker *tracker = cbt_of(flt);
+	sector_t sector = bio->bi_iter.bi_sector - tracker->start;
 	u32 sectors = bio_sectors(bio);
 	u16 value = tracker->value;
-	sector_t sector;
 
 	if (!op_is_write(bio_op(bio)) || !sectors)
 		return false;
 	if (cbt_fault(LOSE_MARK) && !(bio->bi_iter.bi_sector % 1000))
 		return false;
-	sector = blkfilter_sector(flt, bio);
+	if (likely(bio_op(bio) == REQ_OP_WRITE &&
+		   cbt_mark_one(tracker, sector, sectors)))
+		return false;
 	switch (bio_op(bio)) {
 	case REQ_OP_DISCARD:
 	case REQ_OP_SECURE_ERASE:
@@ -137,6 +165,12 @@ static int cbt_options(const struct blkfilter_attach *how, u32 *block_size)
 	return ret;
 }
 
+/* A rescan that moves the partition detaches us: it begins here for good. */
+static void cbt_activate(struct blkfilter *flt)
+{
+	cbt_of(flt)->start = blkfilter_start(flt);
+}
+
 static void cbt_deactivate(struct blkfilter *flt, enum blkfilter_reason reason,
 			   struct blkfilter *successor)
 {
@@ -182,6 +216,7 @@ static struct blkfilter_operations cbt_operations = {
 	.altitude = CBT_ALTITUDE,
 	.flags = BLKFILTER_NEEDS_POINTS,
 	.attach = cbt_attach,
+	.activate = cbt_activate,
 	.deactivate = cbt_deactivate,
 	.detach = cbt_detach,
 	.submit_bio = cbt_submit_bio,

@@ -197,8 +197,8 @@ int cbt_map_cover(struct cbt_tracker *tracker, sector_t sectors)
 		return -ENOMEM;
 	span->first = covered;
 	span->n = n;
-	tracker->span[spans] = span;
-	/* Complete before it is counted; see cbt_region(). */
+	/* Complete before it is seen; see cbt_region() and cbt_mark_one(). */
+	smp_store_release(&tracker->span[spans], span);
 	smp_store_release(&tracker->spans, spans + 1);
 	return 0;
 }

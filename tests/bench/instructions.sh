@@ -11,7 +11,7 @@
 ios=$(sed -n 's/.*\bbench\.ios=\([0-9]*\).*/\1/p' /proc/cmdline)
 : "${ios:=5000}"
 
-row() { # NAME DEVICE [read]
+row() { # NAME DEVICE [read|touch]
     python3 "$SRC/tests/bench/measure.py" "$1" "/dev/$2" "${3:-write}" "$ios"
 }
 
@@ -26,17 +26,6 @@ filters() { # PREFIX NUMBER: the names of that many
 with_filters() {
     # shellcheck disable=SC2046
     attach "$1" $(filters "$2" "$3")
-}
-
-# touch_each DEVICE BYTES: writes to each stretch of that length once.
-touch_each() {
-    python3 - "/dev/$1" "$2" <<'PYTHON'
-import mmap, os, sys
-file = os.open(sys.argv[1], os.O_WRONLY | os.O_DIRECT)
-page = mmap.mmap(-1, 4096)
-for offset in range(0, os.lseek(file, 0, os.SEEK_END), int(sys.argv[2])):
-    os.pwrite(file, page, offset)
-PYTHON
 }
 
 modprobe null_blk nr_devices=2 queue_mode=2 irqmode=0
@@ -82,12 +71,10 @@ for n in 1 2; do
 done
 detach nullb0
 
-# cbt-only: nearly every write is the first one to its region of 2048 blocks; then none is.
+# cbt-only: the first write to each region of 128 MiB (as many as the disk has), and then others.
 insmod "$MODDIR/blkfilter-cbt.ko"
-attach nullb0 cbt-only,options=block_size=4096
-row cbt-first nullb0
 attach nullb0 cbt-only
-touch_each nullb0 $((2048 * 65536))
+row cbt-first nullb0 touch
 row cbt nullb0
 detach nullb0
 
@@ -97,7 +84,6 @@ row dm-linear-passing-1 "$linear"
 with_filters "$linear" null_points 1
 row dm-linear-points-1 "$linear"
 attach "$linear" cbt-only
-touch_each "$linear" $((2048 * 65536))
 row dm-linear-cbt "$linear"
 detach "$linear"
 # Below dm the bio is not at top level: wrapped, too.

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""One row of the table of instructions, measured in the guest:  measure.py NAME DEVICE read|write IOS
+"""One row of the table of instructions, measured in the guest:  measure.py NAME DEVICE read|write|touch IOS
+
+touch writes once to each stretch of 128 MiB, the even ones for MEAN, the odd ones for TOTAL, as many as the device has of them.
 
 Prints "row NAME MEAN TOTAL", both in instructions per 4 KiB (one instruction is one virtual nanosecond there):
   MEAN   what fio calls mean completion latency: from the system call to its return
@@ -17,13 +19,26 @@ import time
 
 BLOCK = 4096
 SPAN_BLOCKS = 1 << 16  # the first 256 MiB
+STRETCH = 128 << 20
+
+
+def disk_bytes(device: str) -> int:
+    """Its size."""
+    file = os.open(device, os.O_RDONLY)
+    try:
+        return os.lseek(file, 0, os.SEEK_END)
+    finally:
+        os.close(file)
 
 
 def mean(device: str, direction: str, ios: int) -> float:
     """Mean completion latency by fio."""
+    where = [f"--rw=rand{direction}", "--norandommap", f"--size={SPAN_BLOCKS * BLOCK}"]
+    if direction == "touch":
+        direction, where = "write", [f"--rw=write:{(2 * STRETCH - BLOCK) // 1024}k", f"--size={2 * STRETCH * ios}"]
     shown = subprocess.run(
-        ["fio", "--name=row", f"--filename={device}", f"--rw=rand{direction}", "--ioengine=psync", "--direct=1", "--bs=4k",
-         "--norandommap", f"--number_ios={ios}", f"--size={SPAN_BLOCKS * BLOCK}", "--thread", "--output-format=json"],
+        ["fio", "--name=row", f"--filename={device}", *where, "--ioengine=psync", "--direct=1", "--bs=4k",
+         f"--number_ios={ios}", "--thread", "--output-format=json"],
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
     job = json.loads(shown[shown.index("{") :])["jobs"][0][direction]
@@ -36,10 +51,12 @@ def total(device: str, direction: str, ios: int) -> float:
     """Time of the whole run by number of calls."""
     buffer = [mmap.mmap(-1, BLOCK)]  # aligned, as O_DIRECT wants it
     file = os.open(device, os.O_RDWR | os.O_DIRECT)
-    call = os.pwritev if direction == "write" else os.preadv
+    call = os.preadv if direction == "read" else os.pwritev
     block = 1
     offsets = []
-    for _ in range(ios):
+    if direction == "touch":
+        offsets = [(2 * i + 1) * STRETCH for i in range(ios)]
+    for _ in range(ios - len(offsets)):
         block = (block * 5 + 1) % SPAN_BLOCKS  # full period: any order but the ascending one
         offsets.append(block * BLOCK)
     began = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
@@ -52,6 +69,8 @@ def total(device: str, direction: str, ios: int) -> float:
 
 def main() -> None:
     name, device, direction, ios = sys.argv[1:]
+    if direction == "touch":
+        ios = str(disk_bytes(device) // (2 * STRETCH) - 1)
     print(f"row {name} {mean(device, direction, int(ios)):.0f} {total(device, direction, int(ios)):.0f}", flush=True)
 
 
