@@ -28,8 +28,10 @@ points 5 "$(dm_disk linear)" "$a"
 # and of a filter's own ones that no bio waits for.
 echo "--- dm-linear alone"
 points 5 "$(dm_disk linear)"
+taking=("${ALSO[@]}")
 ALSO=("test4,options=late=20")
 points 5 "$(dm_disk linear)"
+ALSO=("${taking[@]}")
 remove_dm linear
 
 echo "--- dm-delay, which keeps bios itself, and its disk"
