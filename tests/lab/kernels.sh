@@ -81,7 +81,7 @@ build_debug() { # DIR: builds there; DIR/complete is its last act
     cp "$SRC/tests/lab/debug-kernel.config" "$dir/"
     step "unpacking linux-source-6.12"
     tar -C "$dir/source" --strip-components=1 -xJf /usr/src/linux-source-6.12.tar.xz
-    step "building the debug kernel (12 minutes on 2 cores, once)"
+    step "building the debug kernel (10 to 30 minutes on 2 cores, once)"
     quietly "$log-config.log" "${make[@]}" tinyconfig
     (cd "$dir/build" && quietly "$log-merge.log" "$dir/source/scripts/kconfig/merge_config.sh" -m .config "$dir/debug-kernel.config")
     quietly "$log-olddef.log" "${make[@]}" olddefconfig
