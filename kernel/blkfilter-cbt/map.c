@@ -199,6 +199,7 @@ int cbt_map_cover(struct cbt_tracker *tracker, sector_t sectors)
 	span->n = n;
 	/* Complete before it is seen; see cbt_region() and cbt_mark_one(). */
 	smp_store_release(&tracker->span[spans], span);
+	/* After the span itself. */
 	smp_store_release(&tracker->spans, spans + 1);
 	return 0;
 }
