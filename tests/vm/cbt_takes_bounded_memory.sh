@@ -45,7 +45,16 @@ if [ -d /sys/kernel/debug/fail_page_alloc ]; then
     for setting in min-order=0 probability=100 interval=1 times=-1 task-filter=Y verbose=0 space=0; do
         echo "${setting#*=}" > "$site/${setting%%=*}"
     done
-    sh -c 'echo 1 > /proc/self/make-it-fail; exec dd if=/dev/zero "of=/dev/$1" bs=4k count=1 seek=$((128 * 256)) oflag=direct status=none' sh "$a"
+    # Nothing but the write is between the two: much else does not take a failure so lightly.
+    python3 - "/dev/$a" << 'PYTHON'
+import mmap, os, sys
+file, page = os.open(sys.argv[1], os.O_WRONLY | os.O_DIRECT), mmap.mmap(-1, 4096)
+page[0] = 1
+fail = os.open("/proc/self/make-it-fail", os.O_WRONLY)
+os.write(fail, b"1")
+os.pwrite(file, page, 128 << 20)
+os.write(fail, b"0")
+PYTHON
     echo 0 > $site/probability
     expect "262144 262144 written" "$(tool cbt extents "$a" second)" "a region for which there was no memory"
     # What comes later is told apart again, above what is changed as a whole.
