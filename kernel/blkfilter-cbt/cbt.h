@@ -94,9 +94,7 @@ struct cbt_checkpoint {
  * @seq:        by slot: the number of its interval; a checkpoint's number is that
  *              of the interval that it ended.
  * @number:     of the current interval.
- * @used:       slots that are in use.
- * @slot:       the last one that was given out.
- * @free:       how many are not in use.
+ * @used:       slots that are in use; the last one given out is that of @value.
  * @named:      checkpoints with a name; @nr_named of them.
  * @unnamed:    the last ones that points made; the oldest at @next_unnamed.
  */
@@ -118,8 +116,6 @@ struct cbt_tracker {
 	u32 *seq;
 	u32 number;
 	unsigned long *used;
-	u32 slot;
-	u32 free;
 	struct list_head named;
 	u32 nr_named;
 	struct blkfilter_cbt_checkpoint unnamed[BLKFILTER_CBT_UNNAMED];
@@ -174,7 +170,7 @@ u32 cbt_list(struct cbt_tracker *tracker, struct blkfilter_cbt_checkpoint *list,
 bool cbt_number_exists(struct cbt_tracker *tracker, u64 number);
 
 /* --- scan.c --- */
-int cbt_slots_provide(struct cbt_tracker *tracker);
+void cbt_slots_provide(struct cbt_tracker *tracker);
 
 /* --- command.c --- */
 int cbt_ctl(struct blkfilter *flt, unsigned int cmd, u8 __user *buf, u32 *plen);

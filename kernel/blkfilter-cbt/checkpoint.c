@@ -20,8 +20,6 @@ int cbt_history_init(struct cbt_tracker *tracker)
 		return -ENOMEM;
 	/* Slot 0 stands for "not since the beginning", slot 1 is the first. */
 	bitmap_set(tracker->used, 0, 2);
-	tracker->free = cbt_slots - 2;
-	tracker->slot = 1;
 	tracker->number = 1;
 	tracker->seq[1] = 1;
 	tracker->value = CBT_VALUE(1);
@@ -69,15 +67,13 @@ void cbt_generation_begin(struct cbt_tracker *tracker)
 static bool cbt_advance(struct cbt_tracker *tracker)
 {
 	u32 slot = find_next_zero_bit(tracker->used, cbt_slots,
-				      tracker->slot + 1);
+				      CBT_SLOT(tracker->value) + 1);
 
 	if (slot >= cbt_slots)
 		slot = find_first_zero_bit(tracker->used, cbt_slots);
 	if (slot >= cbt_slots || tracker->number == U32_MAX)
 		return false;
 	__set_bit(slot, tracker->used);
-	tracker->free--;
-	tracker->slot = slot;
 	tracker->seq[slot] = ++tracker->number;
 	WRITE_ONCE(tracker->value, CBT_VALUE(slot));
 	return true;

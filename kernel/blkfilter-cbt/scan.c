@@ -143,10 +143,18 @@ static void cbt_merge_free(struct cbt_tracker *tracker,
 
 	for_each_set_bit(slot, tracker->used, CBT_SLOTS)
 		if (slot && tracker->seq[slot] <= before &&
-		    merge->slot[slot] != slot) {
+		    merge->slot[slot] != slot)
 			__clear_bit(slot, tracker->used);
-			tracker->free++;
-		}
+}
+
+static bool cbt_slots_run_short(struct cbt_tracker *tracker)
+{
+	u32 used;
+
+	spin_lock(&tracker->lock);
+	used = bitmap_weight(tracker->used, cbt_slots);
+	spin_unlock(&tracker->lock);
+	return cbt_slots - used < min(CBT_FREE_LOW, cbt_slots / 2);
 }
 
 /**
@@ -154,19 +162,18 @@ static void cbt_merge_free(struct cbt_tracker *tracker,
  * @tracker: whose.
  *
  * Sleeps.  A pass over the map when slots have run short, otherwise nothing.
- *
- * Return: 0, or -ENOMEM.
+ * Without memory for it the next point tries again.
  */
-int cbt_slots_provide(struct cbt_tracker *tracker)
+void cbt_slots_provide(struct cbt_tracker *tracker)
 {
 	struct cbt_merge *merge;
 	u32 before;
 
-	if (READ_ONCE(tracker->free) >= min(CBT_FREE_LOW, cbt_slots / 2))
-		return 0;
+	if (!cbt_slots_run_short(tracker))
+		return;
 	merge = kvzalloc(sizeof(*merge), GFP_NOIO);
 	if (!merge)
-		return -ENOMEM;
+		return;
 	mutex_lock(&tracker->scan);
 	spin_lock(&tracker->lock);
 	cbt_merge_numbers(tracker, merge);
@@ -181,5 +188,4 @@ int cbt_slots_provide(struct cbt_tracker *tracker)
 	spin_unlock(&tracker->lock);
 	mutex_unlock(&tracker->scan);
 	kvfree(merge);
-	return 0;
 }

@@ -518,6 +518,7 @@ void bf_dev_unpin(struct block_device *bdev);
 struct block_device *bf_dev_hold(struct bf_dev *dev);
 void bf_dev_unhold(struct bf_dev *dev);
 void bf_dev_check(struct bf_dev *dev);
+void bf_dev_check_now(struct bf_dev *dev);
 void bf_dev_refresh(struct bf_dev *dev);
 struct bf_dev *bf_dev_private(struct block_device *bdev);
 int bf_devs_of_disk(struct gendisk *gd, struct bf_dev ***list, u32 *n);

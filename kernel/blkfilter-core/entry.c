@@ -168,8 +168,7 @@ int bf_stack_command(struct bf_dev *dev, const u8 *name, u32 cmd,
 	if (!inst)
 		return -ENOENT;
 	/* A filter does not answer for the medium that was there before. */
-	bf_dev_check(dev);
-	flush_work(&dev->resize);
+	bf_dev_check_now(dev);
 	ret = inst->ops->ctl ? inst->ops->ctl(inst->flt, cmd, buf, len) :
 			       -ENOTTY;
 	bf_instance_put(inst);

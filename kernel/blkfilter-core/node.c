@@ -297,6 +297,13 @@ void bf_dev_check(struct bf_dev *dev)
 		bf_dev_put(dev);
 }
 
+/* The same, and waits until they have been told. */
+void bf_dev_check_now(struct bf_dev *dev)
+{
+	bf_dev_check(dev);
+	flush_work(&dev->resize);
+}
+
 /* --- devices that come --- */
 
 static void bf_lost_work(struct work_struct *work);

@@ -129,10 +129,8 @@ static void bf_point_tell_all(struct bf_dev **dev, u32 n,
 	u32 i;
 
 	for (i = 0; i < n; i++) {
-		if (phase == BLKFILTER_POINT_PREPARE) {
-			bf_dev_check(dev[i]);
-			flush_work(&dev[i]->resize);
-		}
+		if (phase == BLKFILTER_POINT_PREPARE)
+			bf_dev_check_now(dev[i]);
 		disk = READ_ONCE(dev[i]->disk);
 		if (disk)
 			bf_point_tell(disk, dev[i], phase, id);

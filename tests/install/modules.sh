@@ -44,23 +44,27 @@ done
 # --- a filter of somebody else: the tests' one, and the example in the documentation ---
 
 fresh "$work/third-party"
-cp "$SRC/tests/vm/module/blkfilter-test.c" "$SRC/examples/third-party/module/acme-cbt.c" "$work/third-party/"
+cp "$SRC/tests/vm/module/blkfilter-test.c" "$work/third-party/"
 # shellcheck disable=SC2016 # backquotes of Markdown
 sed -n '/^## The smallest filter/,$ { /^```c$/,/^```$/ { /^```/d; p }; /^```$/q }' "$SRC/docs/filters.md" > "$work/third-party/my-filter.c"
 grep -q module_init "$work/third-party/my-filter.c" || fail "docs/filters.md has no example of a whole filter"
 cat > "$work/third-party/Kbuild" << END
-obj-m := blkfilter-test.o my-filter.o acme-cbt.o
+obj-m := blkfilter-test.o my-filter.o
 ccflags-y += -I$devel/include -I$devel/include/uapi -Wall -Werror
 END
 quietly "$work/third-party.log" make -C "$KDIR" "M=$work/third-party" "-j$JOBS" "KBUILD_EXTRA_SYMBOLS=$symvers" modules
-if grep -E 'WARNING|undefined' "$work/third-party.log"; then
+# The tutorial's, as it says.
+fresh "$work/acme"
+cp -r "$SRC/examples/third-party/module/." "$work/acme"
+quietly "$work/acme.log" make -C "$work/acme" "RELEASE=$RELEASE" "KDIR=$KDIR" "DEVEL=$devel"
+if grep -E 'WARNING|undefined' "$work/third-party.log" "$work/acme.log"; then
     fail "a third party's filter does not find everything"
 fi
-for name in blkfilter-test my-filter acme-cbt; do
-    filter=$work/third-party/$name.ko
+for name in third-party/blkfilter-test third-party/my-filter acme/acme-cbt; do
+    filter=$work/$name.ko
     modinfo -F depends "$filter" | grep -qw blkfilter || fail "$name does not depend on blkfilter"
     # Nothing but the installed headers was read.
-    if grep -rlF -e "$SRC/kernel" -e "$work/kernel" "$work/third-party" --include='.*.cmd' | grep .; then
+    if grep -rlF -e "$SRC/kernel" -e "$work/kernel" "${filter%/*}" --include='.*.cmd' | grep .; then
         fail "$name was built with headers that are not installed"
     fi
     modprobe --dump-modversions "$filter" | while read -r version symbol; do

@@ -2,7 +2,9 @@
 #include "arguments.hpp"
 
 #include <cerrno>
+#include <charconv>
 #include <fmt/format.h>
+#include <memory>
 #include <optional>
 
 namespace blkfilter::tool {
@@ -111,8 +113,45 @@ Result<DeviceId> find_device(const std::string& text) {
     return DeviceId::from_path(is_path ? text : "/dev/" + text);
 }
 
+Result<Subject> Subject::open(const std::string& device) {
+    auto control = Control::open();
+    if (!control)
+        return std::unexpected(control.error());
+    const auto id = find_device(device);
+    if (!id)
+        return std::unexpected(id.error());
+    return Subject{.control = std::move(*control), .device = *id};
+}
+
 Result<std::vector<DeviceId>> find_devices(std::span<const std::string> texts) {
     return each<DeviceId>(texts, find_device);
+}
+
+namespace {
+
+/// All of @p text as a number.
+std::optional<std::uint64_t> number_of(std::string_view text) {
+    std::uint64_t number{};
+    const auto* end = std::to_address(text.end());
+    const auto read = std::from_chars(std::to_address(text.begin()), end, number);
+    return read.ec == std::errc{} && read.ptr == end ? std::optional{number} : std::nullopt;
+}
+
+Result<cbt::Range> parse_range(const std::string& text) {
+    const auto plus = text.find('+');
+    if (plus != text.npos) {
+        const auto sector = number_of(std::string_view{text}.substr(0, plus));
+        const auto sectors = number_of(std::string_view{text}.substr(plus + 1));
+        if (sector && sectors)
+            return cbt::Range{.sector = *sector, .sectors = *sectors};
+    }
+    return std::unexpected(Error{.code = EINVAL, .message = fmt::format("'{}' is not SECTOR+SECTORS", text)});
+}
+
+} // namespace
+
+Result<std::vector<cbt::Range>> parse_ranges(std::span<const std::string> texts) {
+    return each<cbt::Range>(texts, parse_range);
 }
 
 } // namespace blkfilter::tool

@@ -3,6 +3,8 @@
 /// What people type for devices and for entries of a stack.
 #pragma once
 
+#include <blkfilter/cbt.hpp>
+#include <blkfilter/control.hpp>
 #include <blkfilter/error.hpp>
 #include <blkfilter/types.hpp>
 
@@ -32,7 +34,20 @@ Result<std::vector<EntryRequest>> parse_entries(std::span<const std::string> tex
 /// "vda1" for a node in /dev.
 Result<DeviceId> find_device(const std::string& text);
 
+/// The control device, and the device that a command is about.
+struct Subject {
+    Control control;
+    DeviceId device;
+
+    /// @p device as find_device() takes it.
+    static Result<Subject> open(const std::string& device);
+};
+
 /// Several devices; the first error counts.
 Result<std::vector<DeviceId>> find_devices(std::span<const std::string> texts);
+
+/// Reads ranges, each "SECTOR+SECTORS".  EINVAL: one is something else; the message
+/// quotes it.
+Result<std::vector<cbt::Range>> parse_ranges(std::span<const std::string> texts);
 
 } // namespace blkfilter::tool

@@ -26,13 +26,10 @@ struct Arguments {
 /// Runs @p use on the tracker of the device.
 Result<void> with_tracker(const Arguments& arguments,
                           const std::function<Result<void>(const cbt::Tracker&)>& use) {
-    const auto device = find_device(arguments.device);
-    if (!device)
-        return std::unexpected(device.error());
-    const auto control = Control::open();
-    if (!control)
-        return std::unexpected(control.error());
-    return use(cbt::Tracker{*control, *device});
+    const auto subject = Subject::open(arguments.device);
+    if (!subject)
+        return std::unexpected(subject.error());
+    return use(cbt::Tracker{subject->control, subject->device});
 }
 
 Result<void> info(const Arguments& arguments) {
@@ -76,13 +73,10 @@ Result<void> list(const Arguments& arguments) {
                     {"TIME", Table::Align::left},
                     {"POINT", Table::Align::left}};
         for (const auto& checkpoint : checkpoints->list)
-            table.add_row(
-                {fmt::format("{}", checkpoint.number), checkpoint.name.empty() ? "-" : checkpoint.name,
-                 fmt::format("{:%F %T}",
-                             std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::time_point{
-                                 std::chrono::duration_cast<std::chrono::system_clock::duration>(
-                                     checkpoint.time.time_since_epoch())})),
-                 checkpoint.id.is_null() ? "-" : checkpoint.id.to_string()});
+            table.add_row({fmt::format("{}", checkpoint.number),
+                           checkpoint.name.empty() ? "-" : checkpoint.name,
+                           fmt::format("{:%F %T}", std::chrono::floor<std::chrono::seconds>(checkpoint.time)),
+                           checkpoint.id.is_null() ? "-" : checkpoint.id.to_string()});
         std::cout << table.to_string();
         return {};
     });
@@ -130,15 +124,10 @@ Result<void> extents(const Arguments& arguments) {
 }
 
 Result<void> dirty(const Arguments& arguments) {
-    std::vector<cbt::Range> ranges;
-    for (const auto& text : arguments.ranges) {
-        cbt::Range range;
-        if (std::sscanf(text.c_str(), "%lu+%lu", &range.sector, &range.sectors) != 2)
-            return std::unexpected(
-                Error{.code = EINVAL, .message = fmt::format("'{}' is not SECTOR+SECTORS", text)});
-        ranges.push_back(range);
-    }
-    return with_tracker(arguments, [&](const cbt::Tracker& tracker) { return tracker.mark_dirty(ranges); });
+    const auto ranges = parse_ranges(arguments.ranges);
+    if (!ranges)
+        return std::unexpected(ranges.error());
+    return with_tracker(arguments, [&](const cbt::Tracker& tracker) { return tracker.mark_dirty(*ranges); });
 }
 
 } // namespace

@@ -37,13 +37,11 @@ Result<void> send(const Arguments& arguments) {
     auto argument = arguments.argument();
     if (!argument)
         return std::unexpected(argument.error());
-    const auto device = find_device(arguments.device);
-    if (!device)
-        return std::unexpected(device.error());
-    const auto control = Control::open();
-    if (!control)
-        return std::unexpected(control.error());
-    const auto answer_bytes = control->command(*device, arguments.filter, arguments.number, *argument);
+    const auto subject = Subject::open(arguments.device);
+    if (!subject)
+        return std::unexpected(subject.error());
+    const auto answer_bytes =
+        subject->control.command(subject->device, arguments.filter, arguments.number, *argument);
     if (!answer_bytes)
         return std::unexpected(answer_bytes.error());
     print_answer(std::span{*argument}.first(*answer_bytes));

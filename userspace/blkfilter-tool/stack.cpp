@@ -33,22 +33,6 @@ struct Arguments {
     }
 };
 
-/// The control device, and the device that the command is about.
-struct Subject {
-    Control control;
-    DeviceId device;
-
-    static Result<Subject> open(const std::string& device) {
-        auto control = Control::open();
-        if (!control)
-            return std::unexpected(control.error());
-        const auto id = find_device(device);
-        if (!id)
-            return std::unexpected(id.error());
-        return Subject{.control = std::move(*control), .device = *id};
-    }
-};
-
 Result<void> report(const Subject& subject, const Result<std::uint64_t>& generation,
                     const Arguments& arguments) {
     if (!generation)

@@ -76,6 +76,21 @@ TEST(Device, a_name_is_looked_for_in_dev_and_a_path_is_taken_as_it_is) {
     EXPECT_EQ(find_device("./no-such-device").error().message, "./no-such-device: No such file or directory");
 }
 
+TEST(Ranges, are_two_numbers_and_nothing_else) {
+    const std::vector<std::string> good{"0+8", "18446744073709551615+1"};
+    const auto ranges = parse_ranges(good);
+    ASSERT_TRUE(ranges);
+    EXPECT_EQ((*ranges)[0], (cbt::Range{.sector = 0, .sectors = 8}));
+    EXPECT_EQ((*ranges)[1], (cbt::Range{.sector = 18446744073709551615U, .sectors = 1}));
+    for (const std::string wrong :
+         {"", "8", "+", "8+", "+8", "8+8x", "-8+8", "8+ 8", "8+-8", "18446744073709551616+1"}) {
+        const auto none = parse_ranges(std::vector{good[0], wrong});
+        ASSERT_FALSE(none) << wrong;
+        EXPECT_EQ(none.error().code, EINVAL);
+        EXPECT_EQ(none.error().message, "'" + wrong + "' is not SECTOR+SECTORS");
+    }
+}
+
 TEST(ExitCode, tells_the_kinds_of_failure_apart) {
     EXPECT_EQ(exit_code_of(ENOENT), ExitCode::no_such_thing);
     EXPECT_EQ(exit_code_of(ENODEV), ExitCode::no_such_thing);

@@ -108,7 +108,7 @@ Result<void> Tracker::extents(const Uuid& generation, std::uint64_t number, cons
     std::vector<blkfilter_cbt_extent> page(extents_a_page);
     std::vector<Extent> extents;
     std::uint64_t sector = 0;
-    do {
+    for (;;) {
         blkfilter_cbt_extents raw{};
         raw.entry_size = sizeof(blkfilter_cbt_extent);
         put_uuid(raw.generation, generation);
@@ -123,11 +123,11 @@ Result<void> Tracker::extents(const Uuid& generation, std::uint64_t number, cons
             extents.push_back(extent_of(extent));
         if (auto done = sink(extents); !done)
             return done;
-        /* A page that is not full is the last one. */
+        // A page that is not full is the last one.
         if (raw.count < extents_a_page)
             return {};
         sector = raw.sector;
-    } while (true);
+    }
 }
 
 Result<std::vector<Extent>> Tracker::extents(const Uuid& generation, std::uint64_t number) const {
