@@ -133,6 +133,7 @@ void cbt_mark(struct cbt_tracker *tracker, sector_t sector, sector_t sectors,
 	      u16 value);
 void cbt_mark_by_hand(struct cbt_tracker *tracker, sector_t sector,
 		      sector_t sectors);
+sector_t cbt_map_covered(const struct cbt_tracker *tracker);
 int cbt_map_cover(struct cbt_tracker *tracker, sector_t sectors);
 void cbt_map_free(struct cbt_tracker *tracker);
 u64 cbt_map_memory(struct cbt_tracker *tracker);

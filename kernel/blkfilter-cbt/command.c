@@ -192,8 +192,10 @@ static bool cbt_answer_region(struct cbt_answer *answer)
 	unsigned long word = place ? READ_ONCE(*place) : 0;
 	u32 rest = end - (answer->block & CBT_REGION_MASK);
 
+	/* Nor is any later one in the map: see cbt_resized(). */
 	if (!place)
-		return cbt_answer_add(answer, rest, 0);
+		return cbt_answer_add(answer, answer->blocks - answer->block,
+				      0);
 	if (cbt_is_page(word))
 		return cbt_answer_page(answer, cbt_page(word), end);
 	return cbt_answer_add(answer, rest,

@@ -100,21 +100,24 @@ static void cbt_unseen(struct blkfilter *flt)
 
 /*
  * New space counts as changed.  Where the map cannot grow, command.c reports all
- * that it does not cover.
+ * that it does not cover; when it can later, nobody has marked what was written
+ * there meanwhile.
  */
 static void cbt_resized(struct blkfilter *flt, sector_t sectors)
 {
 	struct cbt_tracker *tracker = cbt_of(flt);
-	sector_t before;
+	sector_t known;
 
 	mutex_lock(&tracker->scan);
-	before = tracker->sectors;
+	known = tracker->sectors;
+	if (!cbt_fault(FORGET_UNCOVERED))
+		known = min(known, cbt_map_covered(tracker));
 	if (cbt_map_cover(tracker, sectors))
 		pr_warn("no memory to track all of a device of %llu sectors: the rest counts as changed\n",
 			sectors);
 	WRITE_ONCE(tracker->sectors, sectors);
-	if (sectors > before)
-		cbt_mark_by_hand(tracker, before, sectors - before);
+	if (sectors > known)
+		cbt_mark_by_hand(tracker, known, sectors - known);
 	mutex_unlock(&tracker->scan);
 }
 

@@ -168,20 +168,35 @@ void cbt_mark_by_hand(struct cbt_tracker *tracker, sector_t sector,
 	}
 }
 
+/* Regions in the map.  Under tracker->scan, or before the first bio. */
+static u64 cbt_map_regions(const struct cbt_tracker *tracker)
+{
+	const struct cbt_span *last;
+
+	if (!tracker->spans)
+		return 0;
+	last = tracker->span[tracker->spans - 1];
+	return last->first + last->n;
+}
+
+/* Sectors that the map has room for, from the first one on.  The same. */
+sector_t cbt_map_covered(const struct cbt_tracker *tracker)
+{
+	return cbt_map_regions(tracker) << (CBT_REGION_SHIFT + tracker->shift);
+}
+
 /*
  * Makes the map cover @sectors.  Under tracker->scan, or before the first bio.
  * Return: 0 or -ENOMEM; nothing is marked.
  */
 int cbt_map_cover(struct cbt_tracker *tracker, sector_t sectors)
 {
-	u64 blocks = (sectors >> tracker->shift) + 1, covered = 0, n;
+	u64 blocks = (sectors >> tracker->shift) + 1, n;
 	u64 regions = (blocks >> CBT_REGION_SHIFT) + 1;
+	u64 covered = cbt_map_regions(tracker);
 	u32 spans = tracker->spans;
 	struct cbt_span *span;
 
-	if (spans)
-		covered = tracker->span[spans - 1]->first +
-			  tracker->span[spans - 1]->n;
 	if (!sectors || regions <= covered)
 		return 0;
 	if (spans == CBT_SPANS)

@@ -6,12 +6,26 @@
 #include <linux/slab.h>
 #include "plan.h"
 
+/*
+ * A disk has had no bio, and a queue can be frozen.  But into a partition of a
+ * disk without one somebody may be writing by way of the disk.
+ */
+static bool bf_appearing_settled(struct bf_plan *plan)
+{
+	bool settling;
+
+	return !plan->dev->partno || plan->disk->mq ||
+	       !bf_plan_comes_counting(plan) ||
+	       (bf_settle_counting(plan->dev, &settling) && !settling);
+}
+
 static int bf_appearing_publish(struct bf_plan *plan)
 {
 	struct bf_disk *disk = plan->disk;
 	struct bf_version *version;
 	u32 i;
 
+	plan->settled = bf_appearing_settled(plan);
 	for (;;) {
 		bf_wait_open(disk);
 		mutex_lock(&bf_lock);
@@ -21,18 +35,20 @@ static int bf_appearing_publish(struct bf_plan *plan)
 	}
 	version = bf_plan_build(plan);
 	if (version) {
-		plan->settled = true;	/* it has had no bio */
 		for (i = 0; i < plan->n; i++) {
 			plan->dev->stack.inst[i] = plan->item[i].inst;
 			bf_item_comes(plan, &plan->item[i]);
 		}
 		plan->dev->stack.n = plan->n;
+		plan->dev->settling = !plan->settled;
 		plan->dev->generation = bf_next_generation();
 		disk->changes++;
 		bf_version_publish(disk, version, NULL);
 		bf_plan_tell(plan);
 	}
 	mutex_unlock(&bf_lock);
+	if (version && !plan->settled)
+		bf_settle_start(plan->dev);
 	return version ? 0 : -ENOMEM;
 }
 

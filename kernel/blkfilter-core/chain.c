@@ -52,7 +52,9 @@ void bf_version_free(struct bf_version *version)
 
 /*
  * Can nobody reach what goes with this version?  Bios of older versions may be in
- * the same filters, and bios that were admitted by a count hold no version.
+ * the same filters, and bios that were admitted by a count hold no version.  And
+ * it may have been zero, opened again and retired while the callback of that zero
+ * was on its way to look whether it is retired.
  */
 static bool bf_version_is_last(struct bf_version *version)
 {
@@ -60,7 +62,7 @@ static bool bf_version_is_last(struct bf_version *version)
 	bool last;
 
 	spin_lock_irq(&disk->lock);
-	last = !disk->extra &&
+	last = !disk->extra && percpu_ref_is_zero(&version->ref) &&
 	       list_first_entry(&disk->versions, struct bf_version, link) ==
 	       version;
 	spin_unlock_irq(&disk->lock);

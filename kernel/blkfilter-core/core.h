@@ -493,18 +493,27 @@ void bf_point_tell(struct bf_disk *disk, struct bf_dev *only,
 
 /* --- settle.c --- */
 
-/* File systems frozen for the length of a first attach. */
+/**
+ * struct bf_frozen - file systems frozen for the length of a first attach
+ * @dev:     all devices of the disk, referenced; @devs of them.
+ * @openers: of the device that are the caller's own.
+ * @bdev:    what was frozen, pinned; @n of them.
+ */
 struct bf_frozen {
-	struct block_device **bdev;	/* pinned */
+	struct bf_dev **dev;
+	u32 devs;
+	u32 openers;
+	struct block_device **bdev;
 	u32 n;
-	bool settled;
 };
 
 bool bf_settle_counting(struct bf_dev *dev, bool *settling);
 int bf_settle_freeze(struct bf_dev *dev, u32 openers, struct bf_frozen *frozen);
+bool bf_settle_done(const struct bf_dev *dev, const struct bf_frozen *frozen);
 void bf_settle_thaw(struct bf_frozen *frozen);
 void bf_settle_start(struct bf_dev *dev);
 void bf_settle_work(struct work_struct *work);
+unsigned long bf_settle_time(void);
 
 /* --- node.c --- */
 int bf_nodes_init(void);
@@ -586,7 +595,7 @@ bool bf_ioctl_hook_active(void);
 
 int bf_selftest_init(void);
 void bf_selftest_exit(void);
-bool bf_selftest_seen(void);
+int bf_hook_check(void);
 struct class *bf_block_class(void);
 
 #endif /* BLKFILTER_CORE_H */

@@ -101,25 +101,29 @@ void bf_disk_put(struct bf_disk *disk)
 	kref_put(&disk->ref, bf_disk_release);
 }
 
-static struct bf_disk *bf_disk_alloc(struct bf_dev *dev)
+/*
+ * Not under bf_lock: a work queue waits for kthreadd, whose memory may wait for
+ * I/O to a disk that is closed, and opening it needs bf_lock.
+ */
+static struct bf_disk *bf_disk_alloc(struct gendisk *gd)
 {
 	struct bf_disk *disk = kzalloc(sizeof(*disk), GFP_KERNEL);
 
 	if (!disk)
 		return NULL;
-	if (!try_module_get(dev->gd->fops->owner))
+	if (!try_module_get(gd->fops->owner))
 		goto err_free;
 	disk->wq = alloc_workqueue("blkfilter/%s", WQ_MEM_RECLAIM, 1,
-				   dev->name);
+				   gd->disk_name);
 	if (!disk->wq)
 		goto err_module;
 	if (bf_records_init(disk))
 		goto err_wq;
 	kref_init(&disk->ref);
-	get_device(disk_to_dev(dev->gd));
-	disk->gd = dev->gd;
-	disk->mq = queue_is_mq(dev->gd->queue);
-	disk->zoned = bdev_is_zoned(dev->bdev);
+	get_device(disk_to_dev(gd));
+	disk->gd = gd;
+	disk->mq = queue_is_mq(gd->queue);
+	disk->zoned = bdev_is_zoned(gd->part0);
 	INIT_LIST_HEAD(&disk->versions);
 	INIT_LIST_HEAD(&disk->devs);
 	INIT_LIST_HEAD(&disk->pending);
@@ -133,7 +137,7 @@ static struct bf_disk *bf_disk_alloc(struct bf_dev *dev)
 err_wq:
 	destroy_workqueue(disk->wq);
 err_module:
-	module_put(dev->gd->fops->owner);
+	module_put(gd->fops->owner);
 err_free:
 	kfree(disk);
 	return NULL;
@@ -150,24 +154,70 @@ struct bf_disk *bf_disk_of(struct gendisk *gd)
 	return NULL;
 }
 
-/* A new disk, in the table, with an empty version; under bf_lock. */
-static struct bf_disk *bf_disk_create(struct bf_dev *dev)
+/* A disk for @dev's, or ERR_PTR: -ENODEV when the device has gone. */
+static struct bf_disk *bf_disk_new(struct bf_dev *dev)
 {
-	struct bf_disk *disk = bf_disk_alloc(dev);
-	struct bf_version *version;
+	struct block_device *bdev = bf_dev_pin(dev);
+	struct bf_disk *disk;
 
-	if (!disk)
-		return NULL;
+	if (!bdev)
+		return ERR_PTR(-ENODEV);
+	disk = bf_disk_alloc(bdev->bd_disk);
+	bf_dev_unpin(bdev);
+	return disk ?: ERR_PTR(-ENOMEM);
+}
+
+/*
+ * Puts a new disk into the table, with an empty version; under bf_lock.  The
+ * table's reference is the caller's.  Return: 0 or -ENOMEM.
+ */
+static int bf_disk_enter(struct bf_disk *disk)
+{
+	struct bf_version *version;
+	int ret;
+
 	disk->id = bf_new_id();
 	version = disk->id ? bf_version_build(disk, NULL, NULL) : NULL;
 	if (!version) {
 		bf_free_id(disk->id);
-		bf_disk_put(disk);
-		return NULL;
+		return -ENOMEM;
 	}
 	bf_version_publish(disk, version, NULL);
 	hlist_add_head_rcu(&disk->hash, bf_bucket(disk->gd));
-	return disk;
+	/* The table keeps the hook from here on. */
+	ret = bf_hook_get();
+	WARN_ON(ret);	/* it is there: the caller holds it */
+	return 0;
+}
+
+/*
+ * The disk that @dev is on; under bf_lock.  Where it is a filtered one for the
+ * first time that is *@spare, which is taken.  Return: 0, -ENODEV, -ENOMEM, or
+ * -EAGAIN when *@spare is needed and NULL.
+ */
+static int bf_disk_join(struct bf_dev *dev, struct bf_disk **spare)
+{
+	struct bf_disk *disk;
+	int ret;
+
+	if (dev->disk)
+		return 0;
+	if (!dev->bdev)
+		return -ENODEV;
+	disk = bf_disk_of(dev->gd);
+	if (!disk) {
+		disk = *spare;
+		ret = disk ? bf_disk_enter(disk) : -EAGAIN;
+		if (ret)
+			return ret;
+		*spare = NULL;
+	}
+	bf_disk_get(disk);
+	bf_dev_get(dev);
+	dev->disk = disk;
+	list_add_tail(&dev->link, &disk->devs);
+	bf_dev_refresh(dev);
+	return 0;
 }
 
 /**
@@ -183,46 +233,36 @@ static struct bf_disk *bf_disk_create(struct bf_dev *dev)
  */
 struct bf_disk *bf_disk_ensure(struct bf_dev *dev)
 {
-	struct bf_disk *disk;
+	struct bf_disk *disk = NULL, *spare = NULL;
 	unsigned int noio;
 	int ret = bf_hook_get();
 
 	if (ret)
 		return ERR_PTR(ret);
-	/* Opening a gate needs bf_lock: no I/O for memory while it is held. */
-	noio = memalloc_noio_save();
-	mutex_lock(&bf_lock);
-	disk = dev->disk;
-	dev->busy++;
-	if (disk || !dev->bdev)
-		goto out;
-	disk = bf_disk_of(dev->gd);
-	if (!disk) {
-		disk = bf_disk_create(dev);
-		if (!disk) {
-			disk = ERR_PTR(-ENOMEM);
-			goto out;
+	do {
+		/* Opening a gate needs bf_lock: no I/O for memory in here. */
+		noio = memalloc_noio_save();
+		mutex_lock(&bf_lock);
+		ret = bf_disk_join(dev, &spare);
+		if (!ret) {
+			dev->busy++;
+			disk = dev->disk;
+			bf_disk_get(disk);
 		}
-		/* The table keeps the hook from here on. */
-		ret = bf_hook_get();
-		WARN_ON(ret);	/* it is there: we hold it */
-	}
-	bf_disk_get(disk);
-	bf_dev_get(dev);
-	dev->disk = disk;
-	list_add_tail(&dev->link, &disk->devs);
-	bf_dev_refresh(dev);
-out:
-	if (!disk)
-		disk = ERR_PTR(-ENODEV);
-	if (IS_ERR(disk))
-		dev->busy--;
-	else
-		bf_disk_get(disk);
-	mutex_unlock(&bf_lock);
-	memalloc_noio_restore(noio);
+		mutex_unlock(&bf_lock);
+		memalloc_noio_restore(noio);
+		if (ret == -EAGAIN) {
+			spare = bf_disk_new(dev);
+			if (IS_ERR(spare)) {
+				ret = PTR_ERR(spare);
+				spare = NULL;
+			}
+		}
+	} while (ret == -EAGAIN);
+	if (spare)
+		bf_disk_put(spare);
 	bf_hook_put();
-	return disk;
+	return disk ?: ERR_PTR(ret);
 }
 
 /**

@@ -142,9 +142,13 @@ void bf_stack_unconfirmed(struct work_struct *work)
 		mutex_unlock(&bf_lock);
 	} while (found &&
 		 !bf_stack_remove(dev, name, BLKFILTER_REASON_UNCONFIRMED));
+	/* Under bf_lock, so that bf_dev_stop_timers() stops it. */
+	mutex_lock(&bf_lock);
+	found = found && dev->stack.n;
 	if (found)
 		mod_delayed_work(bf_wq, &dev->provisional, HZ);
-	else
+	mutex_unlock(&bf_lock);
+	if (!found)
 		bf_dev_put(dev);
 }
 
@@ -167,8 +171,12 @@ int bf_stack_command(struct bf_dev *dev, const u8 *name, u32 cmd,
 
 	if (!inst)
 		return -ENOENT;
-	/* A filter does not answer for the medium that was there before. */
+	/*
+	 * A filter does not answer for the medium that was there before, nor as
+	 * if nothing had been missed when the hook was off: it is told first.
+	 */
 	bf_dev_check_now(dev);
+	bf_hook_check();
 	ret = inst->ops->ctl ? inst->ops->ctl(inst->flt, cmd, buf, len) :
 			       -ENOTTY;
 	bf_instance_put(inst);

@@ -15,7 +15,8 @@
  * What is relied on, read in 6.1 and 6.12: percpu_ref_kill() of an atomic
  * reference runs its release at zero without RCU; percpu_ref_resurrect() is legal
  * at any count; blk_freeze_queue_start() kills q_usage_counter;
- * blk_mq_unfreeze_queue() leaves an atomic one atomic.
+ * blk_mq_unfreeze_queue() leaves an atomic one atomic, by
+ * percpu_ref_data.force_atomic.
  */
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -53,8 +54,8 @@ static void bf_gates_prepare(struct bf_gates *gates)
 			else
 				percpu_ref_switch_to_atomic(gate, NULL);
 			if (gates->counts && disk->mq) {
-				if (!pass && !(READ_ONCE(queue->percpu_count_ptr) &
-					       __PERCPU_REF_ATOMIC))
+				/* Not its mode: it may be frozen just now. */
+				if (!pass && !queue->data->force_atomic)
 					__set_bit(i, gates->was_percpu);
 				if (go)
 					go(queue);

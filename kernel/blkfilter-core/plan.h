@@ -57,6 +57,7 @@ void bf_plan_finish(struct bf_plan *plan);
 /* --- stack.c --- */
 u64 bf_next_generation(void);
 void bf_item_comes(struct bf_plan *plan, struct bf_item *item);
+bool bf_plan_comes_counting(const struct bf_plan *plan);
 struct bf_version *bf_plan_build(struct bf_plan *plan);
 void bf_plan_tell(struct bf_plan *plan);
 

@@ -71,57 +71,6 @@ void bf_point_tell(struct bf_disk *disk, struct bf_dev *only,
 	bf_version_put(version);
 }
 
-/* Under bf_lock, which keeps the version and its instances. */
-static void bf_unseen(struct bf_disk *disk)
-{
-	struct bf_version *version =
-		rcu_dereference_protected(disk->version,
-					  lockdep_is_held(&bf_lock));
-	struct blkfilter_instance *inst;
-	struct blkfilter_path *path;
-	int i, k;
-
-	if (!version)
-		return;
-	bf_for_each_instance(version, path, i, k, inst)
-		if (inst->ops->unseen)
-			inst->ops->unseen(inst->flt);
-}
-
-static void bf_unseen_all(void)
-{
-	struct bf_disk *disk;
-	u32 i;
-
-	mutex_lock(&bf_lock);
-	for (i = 0; i < ARRAY_SIZE(bf_disk_table); i++)
-		hlist_for_each_entry(disk, &bf_disk_table[i], hash)
-			bf_unseen(disk);
-	mutex_unlock(&bf_lock);
-}
-
-/*
- * A bio of our own must be seen, else others were missed too, on whatever disk.
- * There is no point then, as nobody would know what comes before it.
- */
-static int bf_point_check_hook(void)
-{
-	static bool lost;
-
-	if (bf_selftest_seen()) {
-		/* It is back: until now bios were missed. */
-		if (xchg(&lost, false))
-			bf_unseen_all();
-		return 0;
-	}
-	if (!xchg(&lost, true)) {
-		pr_err("the bio hook was switched off behind our back: what was tracked so far is void\n");
-		bf_event(BLKFILTER_EVENT_HOOK_LOST, NULL, "", 0, 0, NULL, 0);
-	}
-	bf_unseen_all();
-	return -EIO;
-}
-
 static void bf_point_tell_all(struct bf_dev **dev, u32 n,
 			      enum blkfilter_phase phase, const u8 *id)
 {
@@ -296,7 +245,7 @@ int bf_point_take(struct blkfilter_point *point, struct bf_dev **freeze,
 	if (!ret) {
 		ret = bf_claim(gates.disk, gates.n, filter);
 		if (!ret) {
-			ret = bf_point_check_hook();
+			ret = bf_hook_check();
 			ret = ret ?: bf_point_run(point, &gates, freeze, close);
 			bf_unclaim(gates.disk, gates.n);
 		}
@@ -315,8 +264,8 @@ int bf_point_take(struct blkfilter_point *point, struct bf_dev **freeze,
  * @limit_ms: milliseconds for which the device may be closed; 0: 1000.
  *
  * No file system is frozen, and the point has no id.  All filters of the device
- * hear it, this one too.  Sleeps; the caller holds no lock that its point(),
- * detach() or query_detach() takes.
+ * hear it, this one too.  Sleeps; the caller holds no lock that any of its
+ * operations takes: the point waits for them.
  *
  * Return: 0; -ETIMEDOUT when the device did not drain in time; -EINTR on a fatal
  * signal; -ENODEV when the filter is on its way out; -EIO, see

@@ -207,6 +207,9 @@ void bf_rules_exit(void)
 {
 	struct bf_rule *rule, *next;
 
+	/* Devices appear until bf_nodes_exit(). */
+	mutex_lock(&bf_rules_lock);
 	list_for_each_entry_safe(rule, next, &bf_rules, link)
 		bf_rule_free(rule);
+	mutex_unlock(&bf_rules_lock);
 }

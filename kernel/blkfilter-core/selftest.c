@@ -4,8 +4,8 @@
  *
  * The hook depends on how the kernel was compiled (is the function called at all,
  * does every bio pass it), and something else may take it away.  So a private
- * disk has a private filter; a bio is sent to it when the module is loaded and at
- * every point, and the filter must have seen it.
+ * disk has a private filter; a bio is sent to it when the module is loaded, at
+ * every point and at every command to a filter, and the filter must have seen it.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -14,7 +14,7 @@
 static struct gendisk *bf_gd;
 static struct bf_dev *bf_test_dev;
 static struct blkfilter bf_test_filter;
-static DEFINE_MUTEX(bf_test_lock);
+static DEFINE_MUTEX(bf_test_lock);	/* one check at a time */
 static bool bf_test_was_seen;
 
 static struct blkfilter *bf_test_attach(struct block_device *bdev,
@@ -55,23 +55,87 @@ static const struct block_device_operations bf_test_fops = {
 /**
  * bf_selftest_seen() - is a bio seen now?
  *
- * Sleeps.  Without memory for a bio it answers yes: nothing is known against it.
+ * Sleeps; one caller at a time.  Without memory for a bio it answers yes: nothing
+ * is known against it.
  */
-bool bf_selftest_seen(void)
+static bool bf_selftest_seen(void)
 {
 	struct bio *bio = bio_alloc(bf_gd->part0, 0,
 				    REQ_OP_WRITE | REQ_PREFLUSH, GFP_KERNEL);
-	bool seen = true;
 
 	if (!bio)
 		return true;
-	mutex_lock(&bf_test_lock);
 	bf_test_was_seen = false;
 	submit_bio_wait(bio);
-	seen = bf_test_was_seen;
-	mutex_unlock(&bf_test_lock);
 	bio_put(bio);
-	return seen;
+	return bf_test_was_seen;
+}
+
+/* Under bf_lock, which keeps the version and its instances. */
+static void bf_unseen(struct bf_disk *disk)
+{
+	struct bf_version *version =
+		rcu_dereference_protected(disk->version,
+					  lockdep_is_held(&bf_lock));
+	struct blkfilter_instance *inst;
+	struct blkfilter_path *path;
+	int i, k;
+
+	if (!version)
+		return;
+	bf_for_each_instance(version, path, i, k, inst)
+		if (inst->ops->unseen)
+			inst->ops->unseen(inst->flt);
+}
+
+static void bf_unseen_all(void)
+{
+	struct bf_disk *disk;
+	u32 i;
+
+	mutex_lock(&bf_lock);
+	for (i = 0; i < ARRAY_SIZE(bf_disk_table); i++)
+		hlist_for_each_entry(disk, &bf_disk_table[i], hash)
+			bf_unseen(disk);
+	mutex_unlock(&bf_lock);
+}
+
+/**
+ * bf_hook_check() - is the hook still there?
+ *
+ * When a bio of our own was not seen, others were missed too, on whatever disk:
+ * all filters hear unseen().  They hear it again when the hook is back and what
+ * was sent without it has had its time to end.
+ *
+ * Sleeps.  Return: 0; -EIO until then: nobody knows what comes before a point.
+ */
+int bf_hook_check(void)
+{
+	static bool lost, back;
+	static unsigned long since;
+	bool seen, again = false;
+
+	mutex_lock(&bf_test_lock);
+	seen = bf_selftest_seen();
+	if (!seen && !lost) {
+		pr_err("the bio hook was switched off behind our back: what was tracked so far is void\n");
+		bf_event(BLKFILTER_EVENT_HOOK_LOST, NULL, "", 0, 0, NULL, 0);
+	}
+	if (!seen) {
+		lost = true;
+		back = false;
+	} else if (lost && !back) {
+		back = true;
+		since = jiffies;
+	} else if (lost && time_after_eq(jiffies, since + bf_settle_time())) {
+		lost = false;
+		again = true;
+	}
+	if (lost || again)
+		bf_unseen_all();
+	seen = !lost;
+	mutex_unlock(&bf_test_lock);
+	return seen ? 0 : -EIO;
 }
 
 /* The class of all block devices; it is not exported. */

@@ -23,6 +23,12 @@ module_param(settle_seconds, uint, 0644);
 MODULE_PARM_DESC(settle_seconds,
 		 "seconds after which writes from before the first attach are taken to be gone (60)");
 
+/* After which writes that nobody counted are taken to be gone: in jiffies. */
+unsigned long bf_settle_time(void)
+{
+	return settle_seconds * HZ;
+}
+
 static struct bf_dev *bf_settle_disk_dev(struct bf_dev *dev)
 {
 	struct bf_dev *other;
@@ -74,17 +80,16 @@ static u32 bf_openers(struct block_device *bdev)
 		openers : openers - bdev->bd_disk->open_partitions;
 }
 
-/* Freezes what is mounted from one device; true: no write is on its way. */
-static bool bf_settle_one(struct bf_dev *dev, u32 own, struct bf_frozen *frozen)
+/* Freezes what is mounted from one device, if somebody else has it open. */
+static void bf_settle_freeze_one(struct bf_dev *dev, u32 own,
+				 struct bf_frozen *frozen)
 {
 	struct block_device *bdev = bf_dev_pin(dev);
-	bool found = false, settled;
+	bool found = false;
 
 	if (!bdev)
-		return false;
-	settled = bf_openers(bdev) <= own;
-	if (!settled && !bf_bdev_freeze(bdev, &found)) {
-		settled = found && bf_openers(bdev) <= own + 1;
+		return;
+	if (bf_openers(bdev) > own && !bf_bdev_freeze(bdev, &found)) {
 		if (found)
 			frozen->bdev[frozen->n++] = bdev;
 		else
@@ -92,18 +97,6 @@ static bool bf_settle_one(struct bf_dev *dev, u32 own, struct bf_frozen *frozen)
 	}
 	if (!found)
 		bf_dev_unpin(bdev);
-	return settled;
-}
-
-/* Does somebody have the whole disk open who may write into a partition? */
-static bool bf_settle_disk_open(struct bf_dev *dev)
-{
-	struct block_device *bdev = bf_dev_pin(dev);
-	bool open = bdev && bf_openers(bdev);
-
-	if (bdev)
-		bf_dev_unpin(bdev);
-	return open;
 }
 
 /**
@@ -118,28 +111,63 @@ static bool bf_settle_disk_open(struct bf_dev *dev)
  */
 int bf_settle_freeze(struct bf_dev *dev, u32 openers, struct bf_frozen *frozen)
 {
-	struct bf_dev **list;
-	u32 n = 0, i;
 	int ret;
+	u32 i;
 
-	ret = bf_devs_of_disk(dev->gd, &list, &n);
+	frozen->openers = openers;
+	ret = bf_devs_of_disk(dev->gd, &frozen->dev, &frozen->devs);
 	if (ret)
 		return ret;
-	frozen->bdev = kcalloc(n ?: 1, sizeof(*frozen->bdev), GFP_KERNEL);
-	frozen->settled = frozen->bdev;
-	for (i = 0; i < n && frozen->bdev; i++) {
-		struct bf_dev *other = list[i];
+	frozen->bdev = kcalloc(frozen->devs ?: 1, sizeof(*frozen->bdev),
+			       GFP_KERNEL);
+	if (!frozen->bdev)
+		return -ENOMEM;
+	for (i = 0; i < frozen->devs; i++) {
+		struct bf_dev *other = frozen->dev[i];
 
 		if (other == dev || (!dev->partno && other->partno))
-			frozen->settled &= bf_settle_one(other,
-					other == dev ? openers : 0, frozen);
-		else if (!other->partno && bf_settle_disk_open(other))
-			frozen->settled = false;
+			bf_settle_freeze_one(other, other == dev ? openers : 0,
+					     frozen);
 	}
-	for (i = 0; i < n; i++)
-		bf_dev_put(list[i]);
-	kfree(list);
-	return frozen->bdev ? 0 : -ENOMEM;
+	return 0;
+}
+
+/* How many may have one device open and write nothing. */
+static u32 bf_settle_allowed(const struct bf_dev *dev,
+			     const struct bf_dev *other,
+			     const struct bf_frozen *frozen)
+{
+	u32 allowed = other == dev ? frozen->openers : 0, i;
+
+	for (i = 0; i < frozen->n; i++)
+		allowed += frozen->bdev[i] == other->bdev;
+	return allowed;
+}
+
+/**
+ * bf_settle_done() - is no write of the device on its way that was not counted?
+ * @dev:    the device.
+ * @frozen: what bf_settle_freeze() froze.
+ *
+ * With the gate closed, under bf_lock: who opens the device from now on is
+ * counted, and who had it open and closed it has waited for his writes.  The
+ * whole disk must not be open either, as one may write into a partition by it.
+ */
+bool bf_settle_done(const struct bf_dev *dev, const struct bf_frozen *frozen)
+{
+	u32 i;
+
+	for (i = 0; i < frozen->devs; i++) {
+		const struct bf_dev *other = frozen->dev[i];
+
+		if (dev->partno && other->partno && other != dev)
+			continue;
+		if (!other->bdev ||
+		    bf_openers(other->bdev) >
+		    bf_settle_allowed(dev, other, frozen))
+			return false;
+	}
+	return true;
 }
 
 void bf_settle_thaw(struct bf_frozen *frozen)
@@ -151,6 +179,9 @@ void bf_settle_thaw(struct bf_frozen *frozen)
 		bf_dev_unpin(bdev);
 	}
 	kfree(frozen->bdev);
+	while (frozen->devs)
+		bf_dev_put(frozen->dev[--frozen->devs]);
+	kfree(frozen->dev);
 }
 
 static bool bf_idle(struct block_device *bdev)
@@ -189,27 +220,33 @@ void bf_settle_work(struct work_struct *work)
 			dev->was_idle = true;
 		told = dev->was_idle &&
 		       time_after_eq(jiffies, dev->settle_from +
-				     settle_seconds * HZ);
+				     bf_settle_time());
 		if (told)
 			bf_settled(dev);
 		done = told;
 	}
+	/*
+	 * Under bf_lock, so that bf_dev_stop_timers() stops it.  When it was
+	 * started anew meanwhile, that has a reference of its own.
+	 */
+	if (!done)
+		done = !queue_delayed_work(bf_wq, &dev->settle, HZ);
 	mutex_unlock(&bf_lock);
 	if (told)
 		bf_event(BLKFILTER_EVENT_SETTLED, dev, "", 0, 0, NULL, 0);
-	/* When it was started anew meanwhile, that has a reference of its own. */
-	if (done || !queue_delayed_work(bf_wq, &dev->settle, HZ))
+	if (done)
 		bf_dev_put(dev);
 }
 
-/* Begins to settle, or begins anew. */
+/* Begins to settle, or begins anew, unless the device went meanwhile. */
 void bf_settle_start(struct bf_dev *dev)
 {
 	mutex_lock(&bf_lock);
 	dev->settle_from = jiffies;
 	dev->was_idle = false;
 	bf_dev_get(dev);
-	if (!queue_delayed_work(bf_wq, &dev->settle, settle_seconds ? HZ : 0))
+	if (!dev->settling ||
+	    !queue_delayed_work(bf_wq, &dev->settle, settle_seconds ? HZ : 0))
 		bf_dev_put(dev);
 	mutex_unlock(&bf_lock);
 }

@@ -46,7 +46,7 @@ static int bf_plan_attach(struct bf_plan *plan)
 	return 0;
 }
 
-static bool bf_plan_comes_counting(const struct bf_plan *plan)
+bool bf_plan_comes_counting(const struct bf_plan *plan)
 {
 	u32 i;
 
@@ -64,7 +64,6 @@ static bool bf_plan_comes_counting(const struct bf_plan *plan)
 static int bf_plan_settle(struct bf_plan *plan)
 {
 	bool settling;
-	int ret;
 
 	if (!bf_plan_comes_counting(plan))
 		return 0;
@@ -74,9 +73,8 @@ static int bf_plan_settle(struct bf_plan *plan)
 		return 0;
 	}
 	plan->first = true;
-	ret = bf_settle_freeze(plan->dev, plan->change->openers, &plan->frozen);
-	plan->settled = plan->frozen.settled;
-	return ret;
+	return bf_settle_freeze(plan->dev, plan->change->openers,
+				&plan->frozen);
 }
 
 /* --- switch: with the gate closed, cannot fail, allocates nothing --- */
@@ -210,6 +208,9 @@ static int bf_plan_commit(struct bf_plan *plan)
 	mutex_lock(&bf_lock);
 	ret = ret ?: bf_plan_valid(plan);
 	if (!ret) {
+		if (plan->frozen.devs)
+			plan->settled = bf_settle_done(plan->dev,
+						       &plan->frozen);
 		bf_point_tell(disk, NULL, BLKFILTER_POINT_INSTANT, NULL);
 		bf_plan_switch(plan, version);
 		bf_plan_tell(plan);

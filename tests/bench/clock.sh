@@ -25,24 +25,26 @@ prepare() {
     case $1 in
     passing) attach "$fast" null0 ;;
     points) attach "$fast" null_points0 ;;
+    cbt) attach "$fast" cbt-only ;;
     esac
 }
 
 throughput() { # MODE
     local mode=$1 way round device
-    local -A ways=([passing]="1 filter that passes" [points]="1 that passes, needs points" [linear]="dm-linear")
+    local -A ways=([passing]="1 filter that passes" [points]="1 that passes, needs points" [cbt]="cbt-only, 64 KiB"
+        [linear]="dm-linear" [era]="dm-era, 64 KiB")
+    local -A upper=([linear]=$linear [era]=$era)
     # In turn, so that what else the machine does disturbs all alike.
     for ((round = 0; round < rounds; round++)); do
-        for way in bare passing points linear; do
-            device=$fast
-            [ $way != linear ] || device=$linear
+        for way in bare passing points cbt linear era; do
+            device=${upper[$way]:-$fast}
             prepare $way
             iops "$device" "$mode" >> "/tmp/$mode.$way"
             detach "$fast"
         done
     done
     echo "clock $mode-bare $(median < "/tmp/$mode.bare") iops $mode, 16 at a time: bare null_blk"
-    for way in passing points linear; do
+    for way in passing points cbt linear era; do
         echo "clock $mode-$way $(paste "/tmp/$mode.$way" "/tmp/$mode.bare" | awk '{ print $1 / $2 }' | median)" \
             "of bare $mode, 16 at a time: ${ways[$way]}"
     done
@@ -59,6 +61,7 @@ pauses() { # NAME TEXT: of the disk "slow", as it is busy now
 
 load blkfilter
 load blkfilter-null
+load blkfilter-cbt
 null_disk fast size=1024 memory_backed=0 irqmode=0
 fast=$NULL_DISK
 null_disk slow size=1024 memory_backed=0 irqmode=2 completion_nsec=20000000
@@ -67,6 +70,14 @@ modprobe dm_mod
 dmsetup create linear --table "0 1048576 linear /dev/$fast 0"
 on_exit remove_dm linear
 linear=$(dm_disk linear)
+modprobe dm-era
+modprobe loop
+truncate -s 32M /tmp/era
+metadata=$(losetup --find --show /tmp/era)
+on_exit losetup -d "$metadata"
+dmsetup create era --table "0 1048576 era $metadata /dev/$fast 128"
+on_exit remove_dm era
+era=$(dm_disk era)
 
 throughput randwrite
 throughput write

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Attach, transaction, point and rule with one allocation after the other failing: done or refused, never half, and no I/O error
+# Attach, transaction, point, rule and the commands of cbt-only with one allocation after the other failing: done or refused, never half, and no I/O error
 # for the application that writes meanwhile.
 # lab: kernels debug
 # lab: timeout 300
@@ -8,6 +8,8 @@
 . "$SRC/tests/vm/lib/blkfilter.sh"
 
 load_filters
+load blkfilter-cbt
+echo 0 > /sys/module/blkfilter/parameters/settle_seconds
 null_disk mem size=64
 disk=$NULL_DISK
 for site in failslab fail_page_alloc; do

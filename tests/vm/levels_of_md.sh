@@ -5,10 +5,9 @@
 # lab: timeout 300
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
+. "$SRC/tests/vm/lib/stacks.sh"
 
 load_filters
-modprobe raid0
-modprobe raid1
 null_disk a size=64 max_sectors=16 discard=1
 a=$NULL_DISK
 null_disk b size=64 discard=1
@@ -17,19 +16,14 @@ partition "$a" 24 24
 a1=$(basename "$(node_of "$a" 1)") a2=$(basename "$(node_of "$a" 2)")
 . "$SRC/tests/vm/lib/levels.sh"
 
-raid() { # LEVEL IOSTATS LEG...
-    local level=$1 iostats=$2
-    shift 2
-    echo "--- raid$level, iostats $iostats, on $*"
-    make_md "$level" "$@"
-    echo "$iostats" > /sys/block/md77/queue/iostats
-    levels md77 "$@"
-    remove_md "$@"
+# Does md send the very same bio to its leg?
+in_place() {
+    echo 0 > "/sys/block/$1/queue/iostats"
+    RETARGETED=$([ "$KERNEL" != 6.1 ] || echo 1)
+    levels "$@"
+    RETARGETED=
 }
-raid 0 1 "$b" "$a1"
-# 6.12 makes a clone for its accounting whatever iostats says.
-[ "$KERNEL" != 6.1 ] || RETARGETED=1
-# So the debug kernel, a 6.12, need not do the same twice.
-[ "$KERNEL" = debug ] || raid 0 0 "$a1" "$a2"
-RETARGETED=
-raid 1 1 "$a1" "$b"
+on_raid levels 0 "$b" "$a1"
+# 6.12 makes a clone for its accounting whatever iostats says; so the debug kernel, a 6.12, need not do the same twice.
+[ "$KERNEL" = debug ] || on_raid in_place 0 "$a1" "$a2"
+on_raid levels 1 "$a1" "$b"

@@ -267,6 +267,11 @@ attach() {
     tool stack "$device" set "$@" > /dev/null
 }
 
+# cbt_is_settled DEVICE: checkpoints can be made.
+cbt_is_settled() {
+    tool cbt info "$1" | grep -qx 'settled true'
+}
+
 # detach DEVICE: it has no filter.
 detach() {
     tool stack "$1" set --empty > /dev/null

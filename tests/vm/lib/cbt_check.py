@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Asks cbt-only what has changed on a device, and compares that with what was done to it and with all of its bytes.
 
-    cbt_check.py DEVICE [--seconds N] [--seed N] [--block BYTES] [--zeroes written|discarded|either] [--lower DEVICE]
+    cbt_check.py DEVICE [--seconds N] [--seed N] [--block BYTES] [--zeroes written|discarded|either] [--lower DEVICE...]
 
 A round makes a checkpoint, reads the device, writes, discards and zeroes at random, asks, and reads it again:
 
@@ -11,8 +11,8 @@ A round makes a checkpoint, reads the device, writes, discards and zeroes at ran
   - a block counts as discarded when the last thing that was done to it was a discard or zeroing of all of it. Where a discard
     is cut into pieces on its way, "written" may stand for it.
 
-A second consumer has a checkpoint from the start, which is asked in every round too. --lower is a device below that is tracked as
-well: what it reports is only compared with bytes.
+A second consumer has a checkpoint from the start, which is asked in every round too. --lower are devices below that are tracked as
+well: what they report is only compared with bytes.
 """
 
 import argparse
@@ -24,6 +24,7 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 BLKDISCARD, BLKZEROOUT, SECTOR = 0x1277, 0x127F, 512
 
@@ -40,6 +41,9 @@ class Disk:
         self.fd = os.open(f"/dev/{name}", os.O_RDWR | os.O_DIRECT)
         self.size = os.lseek(self.fd, 0, os.SEEK_END)
         self.buffer = mmap.mmap(-1, 1 << 20)
+        folder = Path(f"/sys/class/block/{name}").resolve()
+        queue = folder if (folder / "queue").exists() else folder.parent
+        self.discards = (queue / "queue/discard_max_bytes").read_text().strip() != "0"
 
     def read(self) -> bytes:
         parts = []
@@ -106,7 +110,7 @@ def compare(what: str, got: dict[int, str], model: Model, zeroes: str) -> None:
 
 def workload(disk: Disk, chance: random.Random, models: list[Model]) -> None:
     for _ in range(chance.randrange(1, 120)):
-        kind = chance.choice(["written", "written", "discarded", "zeroed"])
+        kind = chance.choice(["written", "written", "zeroed", "discarded" if disk.discards else "written"])
         size = SECTOR * min(int(chance.paretovariate(0.5)) + 7 & ~7, len(disk.buffer) // SECTOR)
         offset = 4096 * chance.randrange((disk.size - size) // 4096 + 1)
         if kind == "written":
@@ -126,10 +130,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", "1")))
     parser.add_argument("--block", type=int, default=65536)
     parser.add_argument("--zeroes", default="either")
-    parser.add_argument("--lower")
+    parser.add_argument("--lower", nargs="*", default=[])
     arguments = parser.parse_args()
     chance, disk, block = random.Random(arguments.seed), Disk(arguments.device), arguments.block
-    lower = Disk(arguments.lower) if arguments.lower else None
+    lowers = [Disk(name) for name in arguments.lower]
 
     tool("checkpoint", disk.name, "base")
     base, end, rounds = Model(disk, block), time.monotonic() + arguments.seconds, 0
@@ -137,9 +141,9 @@ def main() -> int:
         while rounds == 0 or time.monotonic() < end:
             rounds += 1
             tool("checkpoint", disk.name, "round")
-            if lower:
+            for lower in lowers:
                 tool("checkpoint", lower.name, "round")
-            model, before, below = Model(disk, block), disk.read(), lower.read() if lower else b""
+            model, before, below = Model(disk, block), disk.read(), [lower.read() for lower in lowers]
             workload(disk, chance, [base, model])
             got = reported(disk.name, "round", block)
             if silent := different(before, disk.read(), block) - got.keys():
@@ -147,9 +151,9 @@ def main() -> int:
             compare("round", got, model, arguments.zeroes)
             compare("base", reported(disk.name, "base", block), base, arguments.zeroes)
             tool("delete", disk.name, "round")
-            if lower:
+            for lower, was in zip(lowers, below):
                 got = reported(lower.name, "round", block)
-                if silent := different(below, lower.read(), block) - got.keys():
+                if silent := different(was, lower.read(), block) - got.keys():
                     raise Failed(f"{lower.name}: changed and not reported: {sorted(silent)[:9]}")
                 tool("delete", lower.name, "round")
         tool("delete", disk.name, "base")

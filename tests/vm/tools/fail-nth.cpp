@@ -2,8 +2,10 @@
 // Every ioctl that changes something, with its first, second, ... allocation failing (/proc/self/fail-nth),
 // until none fails any more: each time it must be done or refused, never half.
 //
-//   fail-nth MAJOR MINOR DISKSEQ      a device without filters; the tests' filters are registered
+//   fail-nth MAJOR MINOR DISKSEQ      a device without filters; the tests' filters and cbt-only are
+//   registered
 
+#include <linux/blkfilter-cbt.h>
 #include <linux/blkfilter-control.h>
 
 #include <array>
@@ -184,6 +186,93 @@ bool rule() {
         });
 }
 
+// --- cbt-only ---
+
+blkfilter_command cbt_request(__u32 number, void* argument, std::size_t bytes) {
+    blkfilter_command command{};
+    command.size = sizeof(command);
+    command.device = device;
+    std::memcpy(command.name, BLKFILTER_CBT, sizeof(BLKFILTER_CBT));
+    command.cmd = number;
+    command.opt = reinterpret_cast<std::uintptr_t>(argument);
+    command.optlen = static_cast<__u32>(bytes);
+    return command;
+}
+
+template <class Argument>
+int cbt_command(__u32 number, Argument& argument) {
+    argument.size = sizeof(argument);
+    auto command = cbt_request(number, &argument, sizeof(argument));
+    return ioctl(control, BLKFILTER_IOC_COMMAND, &command) < 0 ? errno : 0;
+}
+
+blkfilter_cbt_info cbt_info() {
+    blkfilter_cbt_info info{};
+    if (cbt_command(BLKFILTER_CBT_INFO, info) != 0) {
+        std::puts("cbt-only does not answer");
+        std::exit(1);
+    }
+    return info;
+}
+
+/// Runs a command with one failing allocation after the other; it has no effect when it fails.
+template <class Argument>
+bool cbt_each_site(const char* what, __u32 number, const Argument& good,
+                   const std::function<bool(const Failed&)>& fits) {
+    Argument argument{};
+    blkfilter_command command{};
+    return each_site(
+        what,
+        [] {
+            blkfilter_cbt_delete request{};
+            std::memcpy(request.name, "fail", 5);
+            cbt_command(BLKFILTER_CBT_DELETE, request);
+        },
+        BLKFILTER_IOC_COMMAND,
+        [&]() -> void* {
+            argument = good;
+            argument.size = sizeof(argument);
+            command = cbt_request(number, &argument, sizeof(argument));
+            return &command;
+        },
+        fits);
+}
+
+bool cbt() {
+    set({"cbt-only"});
+    // settle_seconds is 0, but the device is in use.
+    while ((cbt_info().flags & BLKFILTER_CBT_SETTLED) == 0)
+        usleep(100000);
+    blkfilter_cbt_create create{};
+    std::memcpy(create.name, "fail", 5);
+    create.limit_ms = 10000;
+    if (!cbt_each_site("a checkpoint", BLKFILTER_CBT_CREATE, create, [](const Failed& failed) {
+            return cbt_info().named == (failed.error == 0 ? 1U : 0U);
+        }))
+        return false;
+
+    std::array<blkfilter_cbt_checkpoint, 1> checkpoints{};
+    blkfilter_cbt_list list{};
+    list.entry_size = sizeof(checkpoints[0]);
+    list.checkpoints = reinterpret_cast<std::uintptr_t>(checkpoints.data());
+    list.count = 1;
+    const auto any = [](const Failed&) { return true; };
+    if (!cbt_each_site("a list", BLKFILTER_CBT_LIST, list, any))
+        return false;
+
+    std::memcpy(create.name, "base", 5);
+    if (cbt_command(BLKFILTER_CBT_CREATE, create) != 0)
+        return false;
+    std::array<blkfilter_cbt_extent, 1> extents{};
+    blkfilter_cbt_extents ask{};
+    ask.entry_size = sizeof(extents[0]);
+    std::memcpy(ask.generation, create.generation, sizeof(ask.generation));
+    ask.number = create.number;
+    ask.extents = reinterpret_cast<std::uintptr_t>(extents.data());
+    ask.count = 1;
+    return cbt_each_site("a question", BLKFILTER_CBT_EXTENTS, ask, any);
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -204,7 +293,8 @@ int main(int argc, char** argv) {
         change("a third filter and another order", {"test1", "test2"}, {"test1@900000", "test2", "test3"},
                "test2 test1 ", "test1 test3 test2 ") &&
         change("one taken out", {"test1", "test2", "test3"}, {"test2"}, "test3 test2 test1 ", "test2 ") &&
-        change("the last one", {"test1"}, {}, "test1 ", "") && point() && rule();
+        change("the last one", {"test1"}, {}, "test1 ", "") && point() && rule() &&
+        change("cbt-only", {}, {"cbt-only"}, "", "cbt-only ") && cbt();
     set({});
     return good ? 0 : 1;
 }

@@ -33,14 +33,46 @@ Extent extent_of(const blkfilter_cbt_extent& raw) {
             .discarded = (raw.flags & BLKFILTER_CBT_DISCARDED) != 0};
 }
 
+/// What an errno of cbt-only says; empty where it says no more than any filter's.
+std::string_view meaning_of(std::uint32_t command, int code) {
+    switch (code) {
+    case EAGAIN:
+        return "its history has not begun: the device is settling, see blkfilter-tool stack";
+    case EEXIST:
+        return "there is a checkpoint of that name";
+    case EINVAL:
+        return command == BLKFILTER_CBT_DIRTY
+                   ? "a range is empty or not wholly on the device; nothing is marked"
+                   : "";
+    case ENODEV:
+        return "the filter is being detached, or the device has gone";
+    case ENOENT:
+        return command == BLKFILTER_CBT_CREATE || command == BLKFILTER_CBT_DELETE ||
+                       command == BLKFILTER_CBT_EXTENTS
+                   ? "no such checkpoint, or the filter is not attached to the device"
+                   : "";
+    case ENOSPC:
+        return "no room for another checkpoint: delete some";
+    case ESTALE:
+        return "the checkpoint is of another generation: everything may have changed since";
+    case ETIMEDOUT:
+        return "the device did not drain in time; no checkpoint was made";
+    default:
+        return "";
+    }
+}
+
 template <class Raw>
 Result<void> send(const Control& control, const DeviceId& device, std::uint32_t command, Raw& raw) {
     raw.size = sizeof(raw);
     const auto answer =
         control.command(device, filter_name, command, std::as_writable_bytes(std::span{&raw, 1}));
-    if (!answer)
+    if (answer)
+        return {};
+    const auto meaning = meaning_of(command, answer.error().code);
+    if (meaning.empty())
         return std::unexpected(answer.error());
-    return {};
+    return failure(answer.error().code, fmt::format("{}: {}", device_name(device), filter_name), meaning);
 }
 
 Result<std::uint64_t> create_with(const Control& control, const DeviceId& device, std::string_view name,

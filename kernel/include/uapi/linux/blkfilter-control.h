@@ -252,7 +252,8 @@ struct blkfilter_stack {
  * happens to the caller, all is opened and thawed when the call ends.
  *
  *   ETIMEDOUT  a device did not drain in time: nothing has happened
- *   EIO        the bio hook was switched off behind our back: filters miss bios
+ *   EIO        the bio hook was switched off behind our back: filters miss bios,
+ *              also for settle_seconds after it is back
  *   others     what freezing a file system returned
  */
 struct blkfilter_point {
