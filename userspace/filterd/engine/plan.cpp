@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+#include "engine/plan.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace filterd {
+
+using blkfilter::Altitude;
+using blkfilter::EntryRequest;
+using blkfilter::FilterInfo;
+using blkfilter::OwnerTag;
+using blkfilter::Stack;
+using blkfilter::StackEntry;
+
+namespace {
+
+constexpr OwnerTag tag(std::string_view text) {
+    OwnerTag::Array bytes{};
+    for (std::size_t i = 0; i < text.size(); ++i)
+        bytes.at(i) = static_cast<std::byte>(text[i]);
+    return OwnerTag{bytes};
+}
+
+/// The one of that name, or nullptr.
+template <class List>
+auto find(const List& list, std::string_view name) {
+    const auto found =
+        std::ranges::find(list, name, [](const auto& one) -> std::string_view { return one.name; });
+    return found == std::end(list) ? nullptr : &*found;
+}
+
+/// Makes one plan.
+class Planner {
+public:
+    Planner(std::span<const Wanted> wanted, const Stack& present, std::span<const FilterInfo> registered,
+            bool prune)
+        : wanted_{wanted}, present_{present}, registered_{registered}, prune_{prune} {}
+
+    /// Where a filter cannot go where it shall, it stays and is in others' way: then all is looked at again.
+    Plan make() {
+        std::size_t known = 0;
+        do {
+            known = stuck_.size();
+            plan_ = {};
+            for (const auto& entry : present_.entries)
+                keep(entry);
+            for (const auto& filter : wanted_)
+                if (!find(present_.entries, filter.name))
+                    attach(filter);
+        } while (stuck_.size() != known);
+        return std::move(plan_);
+    }
+
+private:
+    void step(Step::Kind kind, std::string_view filter, std::string text) {
+        plan_.steps.push_back({kind, std::string{filter}, std::move(text)});
+    }
+
+    [[nodiscard]] Ownership ownership_of(const StackEntry& entry) const {
+        if (entry.owner == requested_tag)
+            return Ownership::requested;
+        if (entry.owner != declared_tag)
+            return Ownership::foreign;
+        return find(wanted_, entry.name) ? Ownership::declared : Ownership::orphaned;
+    }
+
+    /// The altitude that a filter shall have; nothing while no module of it is loaded.
+    [[nodiscard]] std::optional<Altitude> altitude_of(const Wanted& filter) const {
+        if (filter.altitude)
+            return filter.altitude;
+        const auto* info = find(registered_, filter.name);
+        return info ? std::optional{info->default_altitude} : std::nullopt;
+    }
+
+    /// Who else is at @p altitude in the stack that is planned, or will stay there.
+    [[nodiscard]] std::string taken_by(Altitude altitude, std::string_view but) const {
+        for (const auto& entry : plan_.entries)
+            if (entry.name != but && entry.altitude == altitude)
+                return entry.name;
+        for (const auto& entry : present_.entries)
+            if (entry.name != but && entry.altitude == altitude && stays_where_it_is(entry))
+                return entry.name;
+        return {};
+    }
+
+    [[nodiscard]] bool stays_where_it_is(const StackEntry& entry) const {
+        const auto ownership = ownership_of(entry);
+        const auto* filter = find(wanted_, entry.name);
+        if (ownership == Ownership::orphaned)
+            return !prune_;
+        return ownership == Ownership::foreign || !filter ||
+               std::ranges::find(stuck_, entry.name) != stuck_.end() ||
+               altitude_of(*filter).value_or(entry.altitude) == entry.altitude;
+    }
+
+    void keep(const StackEntry& entry) {
+        const auto ownership = ownership_of(entry);
+        plan_.ownership.push_back(ownership);
+        const auto* filter = find(wanted_, entry.name);
+        if (ownership == Ownership::orphaned && prune_) {
+            step(Step::Kind::detach, entry.name, "no file declares it any more");
+            return;
+        }
+        if (!filter || ownership == Ownership::foreign) {
+            if (filter)
+                step(Step::Kind::blocked, entry.name,
+                     "somebody else has attached it: detach it, or take it out of the file");
+            plan_.entries.push_back(request_of(entry));
+            return;
+        }
+        change(entry, *filter);
+    }
+
+    void change(const StackEntry& entry, const Wanted& filter) {
+        auto request = request_of(entry);
+        const auto altitude = altitude_of(filter).value_or(entry.altitude);
+        if (altitude != entry.altitude) {
+            if (const auto other = taken_by(altitude, entry.name); !other.empty()) {
+                step(Step::Kind::blocked, entry.name,
+                     fmt::format("altitude {} is that of '{}'", altitude.to_string(), other));
+                if (std::ranges::find(stuck_, entry.name) == stuck_.end())
+                    stuck_.push_back(entry.name);
+                plan_.entries.push_back(std::move(request));
+                return;
+            }
+            step(Step::Kind::change, entry.name,
+                 fmt::format("altitude {} to {}", entry.altitude.to_string(), altitude.to_string()));
+        }
+        if (filter.options != entry.options)
+            step(Step::Kind::change, entry.name, "other options");
+        if (entry.owner != declared_tag)
+            step(Step::Kind::change, entry.name, "a file declares it now");
+        request.altitude = altitude;
+        request.options = filter.options;
+        request.owner = declared_tag;
+        plan_.entries.push_back(std::move(request));
+    }
+
+    void attach(const Wanted& filter) {
+        const auto altitude = altitude_of(filter);
+        if (!altitude || !find(registered_, filter.name)) {
+            step(Step::Kind::blocked, filter.name, "no module that is loaded has this filter");
+            return;
+        }
+        if (const auto other = taken_by(*altitude, filter.name); !other.empty()) {
+            step(Step::Kind::blocked, filter.name,
+                 fmt::format("altitude {} is that of '{}'", altitude->to_string(), other));
+            return;
+        }
+        step(Step::Kind::attach, filter.name, fmt::format("at altitude {}", altitude->to_string()));
+        plan_.entries.push_back(
+            {.name = filter.name, .altitude = altitude, .options = filter.options, .owner = declared_tag});
+    }
+
+    std::span<const Wanted> wanted_;
+    const Stack& present_;
+    std::span<const FilterInfo> registered_;
+    bool prune_;
+    Plan plan_;
+    std::vector<std::string> stuck_; ///< what cannot have the altitude that it shall have
+};
+
+} // namespace
+
+const OwnerTag declared_tag = tag("filterd:declared");
+const OwnerTag requested_tag = tag("filterd:request");
+
+std::string_view to_string(Ownership ownership) {
+    switch (ownership) {
+    case Ownership::declared:
+        return "declared";
+    case Ownership::requested:
+        return "requested";
+    case Ownership::orphaned:
+        return "orphaned";
+    case Ownership::foreign:
+        return "foreign";
+    }
+    return "";
+}
+
+bool Plan::changes() const {
+    return std::ranges::any_of(steps, [](const Step& step) { return step.kind != Step::Kind::blocked; });
+}
+
+bool Plan::is_blocked() const {
+    return std::ranges::any_of(steps, [](const Step& step) { return step.kind == Step::Kind::blocked; });
+}
+
+Plan make_plan(std::span<const Wanted> wanted, const Stack& present, std::span<const FilterInfo> registered,
+               bool prune) {
+    return Planner{wanted, present, registered, prune}.make();
+}
+
+} // namespace filterd

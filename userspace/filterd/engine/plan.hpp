@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// From what shall be on a device and what is there to what is to be done. Nothing here asks or changes the
+/// kernel.
+#pragma once
+
+#include <blkfilter/types.hpp>
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace filterd {
+
+/// Whose a filter of a device is.
+enum class Ownership {
+    declared,  ///< a file declares it, and filterd attached it
+    requested, ///< filterd attached it for a command or a job, to which it belongs
+    orphaned,  ///< filterd attached it for a declaration that is gone
+    foreign,   ///< somebody else attached it: shown, never touched
+};
+
+std::string_view to_string(Ownership ownership);
+
+/// The tags that filterd leaves in the kernel, so that they survive it.
+extern const blkfilter::OwnerTag declared_tag;
+extern const blkfilter::OwnerTag requested_tag;
+
+/// A filter that shall be on a device.
+struct Wanted {
+    std::string name{};
+    std::optional<blkfilter::Altitude> altitude{}; ///< the module's own without it
+    blkfilter::Bytes options{};
+};
+
+/// One thing that is to be done, or cannot be.
+struct Step {
+    enum class Kind { attach, change, detach, blocked };
+
+    Kind kind;
+    std::string filter;
+    std::string text; ///< what changes, or why it is blocked and what to do
+
+    bool operator==(const Step&) const = default;
+};
+
+/// What is to be done on one device.
+struct Plan {
+    std::vector<Step> steps;
+    /// The stack that the steps other than blocked ones make.
+    std::vector<blkfilter::EntryRequest> entries;
+    /// Whose the filters that are there are, as in the stack.
+    std::vector<Ownership> ownership;
+
+    /// Something is to be done that can be.
+    [[nodiscard]] bool changes() const;
+    [[nodiscard]] bool is_blocked() const;
+};
+
+/// @param wanted      each filter once.
+/// @param registered  filters of the modules that are loaded.
+/// @param prune       orphaned filters go.
+Plan make_plan(std::span<const Wanted> wanted, const blkfilter::Stack& present,
+               std::span<const blkfilter::FilterInfo> registered, bool prune);
+
+} // namespace filterd
