@@ -121,7 +121,7 @@ private:
     std::uint32_t one_of(std::uint32_t n) {
         return std::uniform_int_distribution<std::uint32_t>{0, n - 1}(chance_);
     }
-    std::string a_name() { return {1, static_cast<char>('a' + one_of(8))}; }
+    std::string a_name() { return std::string(1, static_cast<char>('a' + one_of(8))); }
     std::optional<Altitude> an_altitude() {
         return one_of(2) == 0 ? std::nullopt : std::optional{at(100 * (one_of(10) + 1))};
     }
@@ -144,14 +144,14 @@ private:
         wanted_.clear();
         for (char name = 'a'; name <= 'h'; ++name)
             if (one_of(3) == 0)
-                wanted_.push_back({.name = {1, name}, .altitude = an_altitude(), .options = {}});
+                wanted_.push_back({.name = std::string(1, name), .altitude = an_altitude(), .options = {}});
         std::ranges::shuffle(wanted_, chance_);
     }
 
     void somebody_else() {
         auto entries = std::vector<EntryRequest>{};
         for (const auto& entry : entries_of(kernel_))
-            if (entry.owner == declared_tag || one_of(3) != 0)
+            if (one_of(3) != 0)
                 entries.push_back(request_of(entry));
         entries.push_back({.name = a_name(),
                            .altitude = an_altitude(),
