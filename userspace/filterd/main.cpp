@@ -2,6 +2,7 @@
 /// @file
 /// filterd: keeps the filters on block devices as YAML files declare them.
 #include "config/read.hpp"
+#include "plugin/library.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -11,13 +12,36 @@ namespace {
 
 namespace config = filterd::config;
 
-enum class ExitCode : int { done = 0, usage = 2 };
+enum class ExitCode : int { done = 0, failed = 1, usage = 2 };
+
+struct Arguments {
+    std::string file = "/etc/filterd/filterd.yaml";
+    std::string folder = "/etc/filterd/conf.d";
+    std::string plugin_folder = FILTERD_PLUGIN_FOLDER;
+    std::string plugin;
+    bool without_plugins{};
+};
+
+/// Lets the plugins read their filters' own keys.
+void read_options(const config::Config& declared, const std::string& folder,
+                  config::Diagnostics& diagnostics) {
+    filterd::plugin::Plugins plugins{folder, true};
+    for (const auto& device : declared.devices)
+        for (const auto& filter : device.stack)
+            if (const auto& plugin = plugins.of_filter(filter.name))
+                static_cast<void>(plugin->options(filter, diagnostics));
+            else
+                diagnostics.error(filter.position, fmt::format("filter '{}' has no plugin: {}", filter.name,
+                                                               plugin.error().message));
+}
 
 /// Reads the files, says what is wrong with them. Needs neither root nor the kernel modules.
-ExitCode check(const std::string& file, const std::string& folder) {
+ExitCode check(const Arguments& arguments) {
     config::Diagnostics diagnostics;
-    const auto files = config::load(file, folder, diagnostics);
+    const auto files = config::load(arguments.file, arguments.folder, diagnostics);
     const auto declared = config::read(files, diagnostics);
+    if (!arguments.without_plugins)
+        read_options(declared, arguments.plugin_folder, diagnostics);
     for (const auto& diagnostic : diagnostics.sorted())
         std::cerr << diagnostic.to_string() << '\n';
     if (diagnostics.has_errors())
@@ -30,24 +54,42 @@ ExitCode check(const std::string& file, const std::string& folder) {
     return ExitCode::done;
 }
 
+/// Loads a plugin as filterd would, says what it is or what is wrong with it.
+ExitCode check_plugin(const std::string& file) {
+    const auto loaded = filterd::plugin::Loaded::load(file, true);
+    if (!loaded) {
+        std::cerr << loaded.error().message << '\n';
+        return ExitCode::failed;
+    }
+    const auto& plugin = loaded->plugin();
+    std::cout << fmt::format("good: {} {}: {}; filter {}, module {}\n", plugin.name, plugin.version,
+                             plugin.description, plugin.filter, plugin.module);
+    return ExitCode::done;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
     CLI::App app{"Keeps the filters on block devices as YAML files declare them"};
-    std::string file = "/etc/filterd/filterd.yaml";
-    std::string folder = "/etc/filterd/conf.d";
+    Arguments arguments;
     bool only_check = false;
-    app.add_option("-c,--config", file, "The configuration")->capture_default_str();
-    app.add_option("--config-folder", folder, "More of it: *.yaml, in alphabetical order")
+    auto* checks = app.add_option_group("what to do")->require_option(1);
+    checks->add_flag("--check", only_check, "Say what is wrong with the configuration, and end");
+    checks->add_option("--check-plugin", arguments.plugin, "Say what is wrong with a plugin, and end");
+    app.add_option("-c,--config", arguments.file, "The configuration")->capture_default_str();
+    app.add_option("--config-folder", arguments.folder, "More of it: *.yaml, in alphabetical order")
         ->capture_default_str();
-    app.add_flag("--check", only_check, "Say what is wrong with the configuration, and end")->required();
+    app.add_option("--plugin-folder", arguments.plugin_folder, "With --check: where plugins are")
+        ->capture_default_str();
+    app.add_flag("--no-plugins", arguments.without_plugins,
+                 "With --check: do not look at the filters' own keys");
     try {
         app.parse(argc, argv);
-        return static_cast<int>(check(file, folder));
+        return static_cast<int>(only_check ? check(arguments) : check_plugin(arguments.plugin));
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
     } catch (const std::exception& error) {
         std::cerr << fmt::format("filterd: {}\n", error.what());
-        return 1;
+        return static_cast<int>(ExitCode::failed);
     }
 }

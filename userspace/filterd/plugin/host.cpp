@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+#include "plugin/host.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <iostream>
+
+namespace filterd::plugin {
+
+using config::Node;
+
+namespace {
+
+std::function<void(filterd_priority, std::string_view)>& log_sink() {
+    static std::function<void(filterd_priority, std::string_view)> sink =
+        [](filterd_priority, std::string_view line) { std::cerr << line << '\n'; };
+    return sink;
+}
+
+thread_local std::string_view calling;
+
+} // namespace
+
+bool Sink::write(const void* data, std::size_t size) {
+    if (size > most_bytes - text_.size()) {
+        overflowed_ = true;
+        return false;
+    }
+    text_.append(static_cast<const char*>(data), size);
+    return true;
+}
+
+const filterd_node* Values::add(const Node& node) {
+    nodes_.push_back(node);
+    values_.push_back({this, &nodes_.back()});
+    return reinterpret_cast<const filterd_node*>(&values_.back());
+}
+
+const filterd_node* Values::mapping(const std::vector<std::pair<Node, Node>>& entries) {
+    entries_ = entries;
+    values_.push_back({this, nullptr});
+    return reinterpret_cast<const filterd_node*>(&values_.back());
+}
+
+void Values::refuse_unknown(std::string_view filter) const {
+    // A misspelt 'altitude' has come to the plugin too.
+    std::vector<std::string_view> known{asked_.begin(), asked_.end()};
+    known.insert(known.end(), {"altitude", "filter"});
+    for (const auto& [key, value] : entries_) {
+        const auto& name = key.yaml().Scalar();
+        if (asked_.contains(name))
+            continue;
+        const auto meant = config::nearest(name, known);
+        diagnostics_->error(key.position(),
+                            fmt::format("filter '{}' has no key '{}'{}", filter, name,
+                                        meant ? fmt::format("; did you mean '{}'?", *meant) : ""));
+    }
+}
+
+/// The functions of struct filterd_host. A NULL node is a plugin's error that must not be ours.
+struct Services {
+    static Values::Value* value_of(const filterd_node* node) {
+        return const_cast<Values::Value*>(reinterpret_cast<const Values::Value*>(node));
+    }
+
+    static void log(filterd_priority priority, const char* line) {
+        log_sink()(priority, fmt::format("plugin {}: {}", calling, line ? line : ""));
+    }
+
+    static const filterd_node* find(const filterd_node* mapping, const char* key) {
+        auto* value = value_of(mapping);
+        if (!value || !key)
+            return nullptr;
+        auto& owner = *value->owner;
+        if (value->node) {
+            const auto& yaml = value->node->yaml();
+            const auto found = yaml.IsMap() ? yaml[key] : YAML::Node{YAML::NodeType::Undefined};
+            return found.IsDefined() ? owner.add(value->node->sibling(found)) : nullptr;
+        }
+        owner.asked_.insert(key);
+        const auto found = std::ranges::find_if(
+            owner.entries_, [&](const auto& entry) { return entry.first.yaml().Scalar() == key; });
+        return found == owner.entries_.end() ? nullptr : owner.add(found->second);
+    }
+
+    static std::size_t count(const filterd_node* list) {
+        const auto* value = value_of(list);
+        return value && value->node && value->node->yaml().IsSequence() ? value->node->yaml().size() : 0;
+    }
+
+    static const filterd_node* at(const filterd_node* list, std::size_t index) {
+        auto* value = value_of(list);
+        return index < count(list) ? value->owner->add(value->node->sibling(value->node->yaml()[index]))
+                                   : nullptr;
+    }
+
+    static void error(const filterd_node* node, const char* text) {
+        const auto* value = value_of(node);
+        if (value)
+            value->owner->diagnostics_->error(value->node ? value->node->position() : value->owner->position_,
+                                              text ? text : "");
+    }
+
+    static const char* text(const filterd_node* node, const char* what) {
+        auto* value = value_of(node);
+        if (!value || !value->node)
+            return nullptr;
+        auto text = config::read_text(*value->node, what, *value->owner->diagnostics_);
+        return text ? value->owner->texts_.emplace_back(std::move(*text)).c_str() : nullptr;
+    }
+
+    template <class Value, class Read>
+    static bool read(const filterd_node* node, Value* result, Read&& read_it) {
+        auto* value = value_of(node);
+        if (!value || !value->node)
+            return false;
+        const auto got = read_it(*value->node, *value->owner->diagnostics_);
+        if (got)
+            *result = *got;
+        return got.has_value();
+    }
+
+    static bool boolean(const filterd_node* node, const char* what, bool* result) {
+        return read(node, result, [&](const Node& value, auto& diagnostics) {
+            return config::read_boolean(value, what, diagnostics);
+        });
+    }
+
+    static bool number(const filterd_node* node, const char* what, std::uint64_t least, std::uint64_t most,
+                       std::uint64_t* result) {
+        return read(node, result, [&](const Node& value, auto& diagnostics) {
+            return config::read_number(value, what, least, most, diagnostics);
+        });
+    }
+
+    static bool bytes(const filterd_node* node, const char* what, std::uint64_t* result) {
+        return read(node, result, [&](const Node& value, auto& diagnostics) {
+            return config::read_bytes(value, what, diagnostics);
+        });
+    }
+
+    static bool write(filterd_sink* sink, const void* data, std::size_t size) {
+        return sink && reinterpret_cast<Sink*>(sink)->write(data, size);
+    }
+};
+
+Call::Call(std::string_view plugin) : before_{std::exchange(calling, plugin)} {}
+
+Call::~Call() {
+    calling = before_;
+}
+
+const filterd_host& services() {
+    static constexpr filterd_host host{.size = sizeof(filterd_host),
+                                       .interface = FILTERD_PLUGIN_INTERFACE,
+                                       .log = Services::log,
+                                       .find = Services::find,
+                                       .count = Services::count,
+                                       .at = Services::at,
+                                       .error = Services::error,
+                                       .text = Services::text,
+                                       .boolean = Services::boolean,
+                                       .number = Services::number,
+                                       .bytes = Services::bytes,
+                                       .write = Services::write};
+    return host;
+}
+
+void log_to(std::function<void(filterd_priority, std::string_view)> sink) {
+    log_sink() = std::move(sink);
+}
+
+} // namespace filterd::plugin

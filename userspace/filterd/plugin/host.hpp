@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// What plugins use of filterd: struct filterd_host of <filterd/plugin.h>, on the functions of
+/// config/node.hpp.
+#pragma once
+
+#include "config/node.hpp"
+
+#include <filterd/plugin.h>
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+
+namespace filterd::plugin {
+
+/// An answer of a plugin.
+class Sink {
+public:
+    static constexpr std::size_t most_bytes = 1 << 20;
+
+    bool write(const void* data, std::size_t size);
+    [[nodiscard]] const std::string& text() const { return text_; }
+    [[nodiscard]] bool overflowed() const { return overflowed_; }
+
+    /// As plugins know it.
+    filterd_sink* handle() { return reinterpret_cast<filterd_sink*>(this); }
+
+private:
+    std::string text_;
+    bool overflowed_{};
+};
+
+/// The values of one call to a plugin: they live as long as it.
+class Values {
+public:
+    Values(config::Diagnostics& diagnostics, config::Position position)
+        : diagnostics_{&diagnostics}, position_{std::move(position)} {}
+
+    /// The mapping of the filter's own keys, as plugins know it.
+    const filterd_node* mapping(const std::vector<std::pair<config::Node, config::Node>>& entries);
+
+    /// Reports each key that the plugin has not asked for.
+    void refuse_unknown(std::string_view filter) const;
+
+private:
+    friend struct Services;
+
+    /// A value, or the mapping of the filter's own keys.
+    struct Value {
+        Values* owner;
+        const config::Node* node;
+    };
+
+    const filterd_node* add(const config::Node& node);
+
+    config::Diagnostics* diagnostics_;
+    config::Position position_;
+    std::vector<std::pair<config::Node, config::Node>> entries_;
+    std::set<std::string, std::less<>> asked_;
+    std::deque<Value> values_;
+    std::deque<config::Node> nodes_;
+    std::deque<std::string> texts_;
+};
+
+/// While it lives, this thread is in that plugin: its lines in the journal have the plugin's name.
+class Call {
+public:
+    explicit Call(std::string_view plugin);
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    ~Call();
+
+private:
+    std::string_view before_;
+};
+
+/// The services, the same for all plugins.
+const filterd_host& services();
+
+/// Where a line goes that a plugin logs: standard error, unless somebody says otherwise.
+void log_to(std::function<void(filterd_priority, std::string_view)> sink);
+
+} // namespace filterd::plugin
