@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <iostream>
+#include <utility>
 
 namespace {
 
@@ -67,9 +68,8 @@ ExitCode check_plugin(const std::string& file) {
     return ExitCode::done;
 }
 
-} // namespace
-
-int main(int argc, char** argv) {
+/// What the command line asks for.
+ExitCode run(int argc, char** argv) {
     CLI::App app{"Keeps the filters on block devices as YAML files declare them"};
     Arguments arguments;
     bool only_check = false;
@@ -85,11 +85,19 @@ int main(int argc, char** argv) {
                  "With --check: do not look at the filters' own keys");
     try {
         app.parse(argc, argv);
-        return static_cast<int>(only_check ? check(arguments) : check_plugin(arguments.plugin));
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+        return app.exit(error) == 0 ? ExitCode::done : ExitCode::usage;
+    }
+    return only_check ? check(arguments) : check_plugin(arguments.plugin);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return std::to_underlying(run(argc, argv));
     } catch (const std::exception& error) {
-        std::cerr << fmt::format("filterd: {}\n", error.what());
-        return static_cast<int>(ExitCode::failed);
+        std::cerr << "filterd: " << error.what() << '\n';
+        return std::to_underlying(ExitCode::failed);
     }
 }

@@ -31,11 +31,17 @@ std::vector<Diagnostic> Diagnostics::sorted() const {
     std::map<std::string, std::size_t> order;
     for (const auto& diagnostic : list_)
         order.emplace(diagnostic.position.file, order.size());
-    auto result = list_;
-    std::ranges::stable_sort(result, {}, [&](const Diagnostic& diagnostic) {
-        const auto& position = diagnostic.position;
-        return std::tuple{order.at(position.file), position.line, position.column};
+    std::vector<std::size_t> places(list_.size());
+    for (std::size_t i = 0; i < places.size(); ++i)
+        places[i] = i;
+    std::ranges::sort(places, {}, [&](std::size_t i) {
+        const auto& position = list_[i].position;
+        return std::tuple{order.at(position.file), position.line, position.column, i};
     });
+    std::vector<Diagnostic> result;
+    result.reserve(list_.size());
+    for (const auto i : places)
+        result.push_back(list_[i]);
     return result;
 }
 

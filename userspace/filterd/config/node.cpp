@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 #include <limits>
 #include <memory>
-#include <numeric>
 
 namespace filterd::config {
 
@@ -84,7 +83,8 @@ std::size_t distance(std::string_view left, std::string_view right) {
     std::vector<std::size_t> before(right.size() + 1);
     std::vector<std::size_t> row(right.size() + 1);
     std::vector<std::size_t> earlier;
-    std::iota(row.begin(), row.end(), 0);
+    for (std::size_t k = 0; k < row.size(); ++k)
+        row[k] = k;
     for (std::size_t i = 0; i < left.size(); ++i) {
         earlier = std::exchange(before, row);
         row[0] = i + 1;
@@ -184,7 +184,7 @@ std::optional<std::string> read_text(const Node& node, std::string_view what, Di
 std::optional<std::string> read_name(const Node& node, std::string_view what, Diagnostics& diagnostics) {
     constexpr std::size_t longest = 63;
     constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    const auto text = scalar(node, what, "a name", diagnostics);
+    auto text = scalar(node, what, "a name", diagnostics);
     if (!text)
         return {};
     const bool good =

@@ -23,7 +23,7 @@ namespace filterd::config {
 /// A value in a file.
 class Node {
 public:
-    Node(std::string file, YAML::Node node) : file_{std::move(file)}, node_{std::move(node)} {}
+    Node(std::string file, const YAML::Node& node) : file_{std::move(file)}, node_{node} {}
 
     [[nodiscard]] Position position() const;
 
@@ -33,7 +33,7 @@ public:
     [[nodiscard]] const YAML::Node& yaml() const { return node_; }
 
     /// Another value of the same file.
-    [[nodiscard]] Node sibling(YAML::Node node) const { return {file_, std::move(node)}; }
+    [[nodiscard]] Node sibling(const YAML::Node& node) const { return {file_, node}; }
 
 private:
     std::string file_;

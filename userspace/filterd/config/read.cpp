@@ -93,9 +93,9 @@ void check_stack(const std::vector<Filter>& stack, Diagnostics& diagnostics) {
                 diagnostics.error(filter->position,
                                   fmt::format("filter '{}' is in the stack twice, first at {}", filter->name,
                                               other->position.to_string()));
-            else if (filter->altitude && filter->altitude == other->altitude)
+            else if (const auto& altitude = filter->altitude; altitude && altitude == other->altitude)
                 diagnostics.error(filter->position, fmt::format("altitude {} is that of '{}' at {} already",
-                                                                filter->altitude->to_string(), other->name,
+                                                                altitude->to_string(), other->name,
                                                                 other->position.to_string()));
         }
 }
@@ -319,6 +319,7 @@ void check_matches(const std::vector<Device>& devices, Diagnostics& diagnostics)
 
 void check_groups(const Config& config, Diagnostics& diagnostics) {
     std::vector<std::string_view> names;
+    names.reserve(config.devices.size());
     for (const auto& device : config.devices)
         names.emplace_back(device.name);
     for (const auto& group : config.groups)

@@ -27,6 +27,7 @@ std::unexpected<Error> failure(int code) {
 
 Result<std::vector<FilterInfo>> SimulatedEngine::filters() const {
     std::vector<FilterInfo> list;
+    list.reserve(filters_.size());
     for (const auto& [name, filter] : filters_)
         list.push_back(filter.info);
     return list;

@@ -37,6 +37,8 @@ extern "C" {
 
 #define FILTERD_PLUGIN_INTERFACE 1
 
+/* NOLINTBEGIN(readability-identifier-naming): names as C has them. */
+
 /** A value of a configuration file, which knows where it stands. */
 struct filterd_node;
 
@@ -116,6 +118,8 @@ struct filterd_plugin {
     int (*options)(const struct filterd_node* config, struct filterd_sink* options);
     int (*describe)(const void* options, size_t size, struct filterd_sink* text);
 };
+
+/* NOLINTEND(readability-identifier-naming) */
 
 #define FILTERD_PLUGIN_EXPORT __attribute__((visibility("default")))
 
