@@ -30,7 +30,7 @@ Stack stack(std::vector<StackEntry> entries) {
 }
 
 Plan plan(const std::vector<Wanted>& wanted, const Stack& present, bool prune = false) {
-    return make_plan(wanted, present, registered, prune);
+    return make_plan(wanted, present, {.registered = registered, .fixed = {"snap"}, .prune = prune});
 }
 
 std::string text(const Plan& plan) {
@@ -67,6 +67,16 @@ TEST(Plan, changes_altitude_and_options) {
     const auto made = plan({{.name = "cbt", .altitude = at(460), .options = blkfilter::to_bytes("a=b")}},
                            stack({entry("cbt", 450)}));
     EXPECT_EQ(text(made), "~cbt: altitude 450 to 460\n~cbt: other options\n");
+}
+
+TEST(Plan, is_blocked_by_a_filter_that_takes_no_other_options) {
+    const auto made = plan({{.name = "cbt", .options = blkfilter::to_bytes("a=b")},
+                            {.name = "snap", .options = blkfilter::to_bytes("a=b")}},
+                           stack({entry("cbt", 450), entry("snap", 350)}));
+    EXPECT_EQ(
+        text(made),
+        "~cbt: other options\n!snap: it takes no other options while it is attached: detach it first\n");
+    EXPECT_EQ(made.entries.at(1).options, blkfilter::Bytes{});
 }
 
 TEST(Plan, keeps_what_no_file_declares_any_more_until_it_is_pruned) {

@@ -1,52 +1,102 @@
 // SPDX-License-Identifier: MIT
 #include "engine/apply.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace filterd {
 
 using blkfilter::DeviceId;
+using blkfilter::EntryRequest;
 using blkfilter::Error;
 using blkfilter::Result;
+using blkfilter::Stack;
+using blkfilter::StackEntry;
 
 namespace {
 
 constexpr int tries = 10;
 
-Result<Plan> plan_now(const Engine& engine, const DeviceId& device, std::span<const Wanted> wanted,
-                      bool prune, std::uint64_t& generation) {
-    const auto registered = engine.filters();
-    if (!registered)
-        return std::unexpected(registered.error());
-    const auto present = engine.stack(device);
-    if (!present)
-        return std::unexpected(present.error());
-    generation = present->generation;
-    return make_plan(wanted, *present, *registered, prune);
-}
+/// One apply().
+class Attempt {
+public:
+    Attempt(Engine& engine, const DeviceId& device, std::span<const Wanted> wanted, bool prune)
+        : engine_{engine}, device_{device}, wanted_{wanted}, circumstances_{.prune = prune} {}
+
+    /// Reads what is there, and plans.
+    Result<Plan> plan() {
+        auto registered = engine_.filters();
+        if (!registered)
+            return std::unexpected(registered.error());
+        auto present = engine_.stack(device_);
+        if (!present)
+            return std::unexpected(present.error());
+        circumstances_.registered = std::move(*registered);
+        present_ = std::move(*present);
+        return make_plan(wanted_, present_, circumstances_);
+    }
+
+    /// Does it, unless somebody else has changed the stack since plan(): ESTALE.
+    Result<std::uint64_t> set(const Plan& plan) {
+        return engine_.set_stack(device_, plan.entries, {.expected_generation = present_.generation});
+    }
+
+    /// After EOPNOTSUPP: finds the filters that take no other options. False: it is not that.
+    bool find_fixed(const Plan& plan) {
+        const auto known = circumstances_.fixed.size();
+        for (const auto& entry : present_.entries) {
+            const auto wanted = std::ranges::find(plan.entries, entry.name, &EntryRequest::name);
+            if (wanted != plan.entries.end() && wanted->options != entry.options &&
+                !takes(entry, wanted->options))
+                circumstances_.fixed.push_back(entry.name);
+        }
+        return circumstances_.fixed.size() != known;
+    }
+
+    [[nodiscard]] std::uint64_t generation() const { return present_.generation; }
+
+private:
+    /// Would the kernel give this filter these options and change nothing else?
+    bool takes(const StackEntry& filter, const blkfilter::Bytes& options) {
+        std::vector<EntryRequest> entries;
+        for (const auto& entry : present_.entries) {
+            entries.push_back(request_of(entry));
+            if (entry.name == filter.name)
+                entries.back().options = options;
+        }
+        const auto answer = engine_.set_stack(device_, entries, {.dry_run = true});
+        return answer || answer.error().code != EOPNOTSUPP;
+    }
+
+    Engine& engine_;
+    DeviceId device_;
+    std::span<const Wanted> wanted_;
+    Circumstances circumstances_;
+    Stack present_;
+};
 
 } // namespace
 
 Result<Applied> apply(Engine& engine, const DeviceId& device, std::span<const Wanted> wanted, bool prune) {
+    Attempt attempt{engine, device, wanted, prune};
     Error last{.code = ESTALE, .message = ""};
     for (int i = 0; i < tries; ++i) {
-        std::uint64_t generation{};
-        auto plan = plan_now(engine, device, wanted, prune, generation);
+        auto plan = attempt.plan();
         if (!plan)
             return std::unexpected(plan.error());
         if (!plan->changes())
             return Applied{.done = std::move(*plan), .changed = false};
-        const auto set = engine.set_stack(device, plan->entries, {.expected_generation = generation});
-        if (!set && set.error().code == ESTALE) {
+        const auto set = attempt.set(*plan);
+        if (!set) {
             last = set.error();
-            continue;
+            if (last.code == ESTALE || (last.code == EOPNOTSUPP && attempt.find_fixed(*plan)))
+                continue;
+            return std::unexpected(last);
         }
-        if (!set)
-            return std::unexpected(set.error());
-        const auto after = plan_now(engine, device, wanted, prune, generation);
+        const auto after = attempt.plan();
         if (!after)
             return std::unexpected(after.error());
-        if (generation != *set)
+        if (attempt.generation() != *set)
             continue; // somebody else's change came behind ours: look again
         if (after->changes())
             return std::unexpected(Error{

@@ -8,7 +8,6 @@ namespace filterd {
 
 using blkfilter::Altitude;
 using blkfilter::EntryRequest;
-using blkfilter::FilterInfo;
 using blkfilter::OwnerTag;
 using blkfilter::Stack;
 using blkfilter::StackEntry;
@@ -33,9 +32,8 @@ auto find(const List& list, std::string_view name) {
 /// Makes one plan.
 class Planner {
 public:
-    Planner(std::span<const Wanted> wanted, const Stack& present, std::span<const FilterInfo> registered,
-            bool prune)
-        : wanted_{wanted}, present_{present}, registered_{registered}, prune_{prune} {}
+    Planner(std::span<const Wanted> wanted, const Stack& present, const Circumstances& circumstances)
+        : wanted_{wanted}, present_{present}, circumstances_{circumstances} {}
 
     /// Where a filter cannot go where it shall, it stays and is in others' way: then all is looked at again.
     Plan make() {
@@ -69,7 +67,7 @@ private:
     [[nodiscard]] std::optional<Altitude> altitude_of(const Wanted& filter) const {
         if (filter.altitude)
             return filter.altitude;
-        const auto* info = find(registered_, filter.name);
+        const auto* info = find(circumstances_.registered, filter.name);
         return info ? std::optional{info->default_altitude} : std::nullopt;
     }
 
@@ -88,7 +86,7 @@ private:
         const auto ownership = ownership_of(entry);
         const auto* filter = find(wanted_, entry.name);
         if (ownership == Ownership::orphaned)
-            return !prune_;
+            return !circumstances_.prune;
         return ownership == Ownership::foreign || !filter ||
                std::ranges::find(stuck_, entry.name) != stuck_.end() ||
                altitude_of(*filter).value_or(entry.altitude) == entry.altitude;
@@ -98,7 +96,7 @@ private:
         const auto ownership = ownership_of(entry);
         plan_.ownership.push_back(ownership);
         const auto* filter = find(wanted_, entry.name);
-        if (ownership == Ownership::orphaned && prune_) {
+        if (ownership == Ownership::orphaned && circumstances_.prune) {
             step(Step::Kind::detach, entry.name, "no file declares it any more");
             return;
         }
@@ -127,19 +125,25 @@ private:
             step(Step::Kind::change, entry.name,
                  fmt::format("altitude {} to {}", entry.altitude.to_string(), altitude.to_string()));
         }
-        if (filter.options != entry.options)
+        const bool other_options = filter.options != entry.options;
+        const bool fixed = std::ranges::find(circumstances_.fixed, entry.name) != circumstances_.fixed.end();
+        if (other_options && fixed)
+            step(Step::Kind::blocked, entry.name,
+                 "it takes no other options while it is attached: detach it first");
+        else if (other_options)
             step(Step::Kind::change, entry.name, "other options");
         if (entry.owner != declared_tag)
             step(Step::Kind::change, entry.name, "a file declares it now");
         request.altitude = altitude;
-        request.options = filter.options;
+        if (!fixed)
+            request.options = filter.options;
         request.owner = declared_tag;
         plan_.entries.push_back(std::move(request));
     }
 
     void attach(const Wanted& filter) {
         const auto altitude = altitude_of(filter);
-        if (!altitude || !find(registered_, filter.name)) {
+        if (!altitude || !find(circumstances_.registered, filter.name)) {
             step(Step::Kind::blocked, filter.name, "no module that is loaded has this filter");
             return;
         }
@@ -155,8 +159,7 @@ private:
 
     std::span<const Wanted> wanted_;
     const Stack& present_;
-    std::span<const FilterInfo> registered_;
-    bool prune_;
+    const Circumstances& circumstances_;
     Plan plan_;
     std::vector<std::string> stuck_; ///< what cannot have the altitude that it shall have
 };
@@ -188,9 +191,8 @@ bool Plan::is_blocked() const {
     return std::ranges::any_of(steps, [](const Step& step) { return step.kind == Step::Kind::blocked; });
 }
 
-Plan make_plan(std::span<const Wanted> wanted, const Stack& present, std::span<const FilterInfo> registered,
-               bool prune) {
-    return Planner{wanted, present, registered, prune}.make();
+Plan make_plan(std::span<const Wanted> wanted, const Stack& present, const Circumstances& circumstances) {
+    return Planner{wanted, present, circumstances}.make();
 }
 
 } // namespace filterd

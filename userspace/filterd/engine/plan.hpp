@@ -59,10 +59,15 @@ struct Plan {
     [[nodiscard]] bool is_blocked() const;
 };
 
-/// @param wanted      each filter once.
-/// @param registered  filters of the modules that are loaded.
-/// @param prune       orphaned filters go.
+/// What a plan is made by, beside what is wanted and what is there.
+struct Circumstances {
+    std::vector<blkfilter::FilterInfo> registered{}; ///< filters of the modules that are loaded
+    std::vector<std::string> fixed{}; ///< filters that take no other options while they are attached
+    bool prune{};                     ///< orphaned filters go
+};
+
+/// @param wanted  each filter once.
 Plan make_plan(std::span<const Wanted> wanted, const blkfilter::Stack& present,
-               std::span<const blkfilter::FilterInfo> registered, bool prune);
+               const Circumstances& circumstances);
 
 } // namespace filterd
