@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Filters on the upper, the lower and both levels of a stacked device: every bio once at every level.
 
-dd if=/dev/urandom of=/tmp/data bs=1M count=4 status=none
+levels_mib=$((KERNEL_IS_DEBUG ? 1 : 4))
+dd if=/dev/urandom of=/tmp/data bs=1M count=$levels_mib status=none
 
 # Sectors of reads, writes, discards that a device has completed, by the kernel's own count.
 completed() {
@@ -43,7 +44,7 @@ levels() {
         done
         dd if=/tmp/data of="/dev/$upper" bs=512k oflag=direct status=none
         dd if=/tmp/data of="/dev/$upper" bs=64k seek=80 oflag=direct count=8 status=none
-        dd if="/dev/$upper" of=/tmp/back bs=512k count=8 iflag=direct status=none
+        dd if="/dev/$upper" of=/tmp/back bs=512k count=$((2 * levels_mib)) iflag=direct status=none
         cmp /tmp/data /tmp/back
         if [ "$(cat "/sys/class/block/$upper/queue/discard_max_bytes")" != 0 ]; then
             blkdiscard -o $((1 << 20)) -l $((2 << 20)) "/dev/$upper"
