@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// @file
-/// libFuzzer on the reader of configuration files: whatever the text, it ends, and what it says has a place in the file.
+/// libFuzzer on the reader of configuration files: whatever the text, it ends, and what it says has a place
+/// in the file.
 #include "config/read.hpp"
 
 #include <cstddef>
