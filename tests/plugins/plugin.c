@@ -76,9 +76,10 @@ int options_of_nothing(const struct filterd_node* config, struct filterd_sink* s
     bool truth = false;
 
     if (host->find(NULL, "key") || host->find(config, NULL) || host->at(config, 7) || host->at(NULL, 0) ||
-        host->count(config) || host->count(NULL) || host->text(NULL, "'key'") || host->text(config, "'key'") ||
-        host->number(NULL, "'key'", 0, 1, &number) || host->bytes(NULL, "'key'", &number) ||
-        host->boolean(config, "'key'", &truth) || host->write(NULL, "a", 1))
+        host->count(config) || host->count(NULL) || host->text(NULL, "'key'") ||
+        host->text(config, "'key'") || host->number(NULL, "'key'", 0, 1, &number) ||
+        host->bytes(NULL, "'key'", &number) || host->boolean(config, "'key'", &truth) ||
+        host->write(NULL, "a", 1))
         return -1;
     host->error(NULL, "nowhere");
     return host->write(sink, "", 0) ? 0 : -1;
