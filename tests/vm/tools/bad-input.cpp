@@ -723,9 +723,7 @@ int main(int argc, char** argv) {
     }
     disk = open_disk(argv[1]);
     other = open_disk(argv[2]);
-    control = open("/dev/blkfilter", O_RDWR | O_CLOEXEC);
-    if (control < 0)
-        stop("/dev/blkfilter");
+    open_control();
 
     for (const auto& command : commands()) {
         check_sizes(command);

@@ -140,6 +140,12 @@ inline Disk open_disk(const char* path) {
 
 inline int control = -1;
 
+inline void open_control() {
+    control = open("/dev/blkfilter", O_RDWR | O_CLOEXEC);
+    if (control < 0)
+        stop("/dev/blkfilter");
+}
+
 inline int call(int fd, unsigned long request, void* argument) {
     return ioctl(fd, request, argument) < 0 ? errno : 0;
 }

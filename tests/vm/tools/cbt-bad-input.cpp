@@ -300,9 +300,7 @@ int main(int argc, char** argv) {
         return 2;
     }
     disk = open_disk(argv[1]);
-    control = open("/dev/blkfilter", O_RDWR | O_CLOEXEC);
-    if (control < 0)
-        stop("/dev/blkfilter");
+    open_control();
     const auto end = info().sectors;
 
     auto first = named("base");

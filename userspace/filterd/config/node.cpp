@@ -10,10 +10,13 @@
 
 namespace filterd::config {
 
+Position position_of(const std::string& file, const YAML::Mark& mark) {
+    return mark.is_null() ? Position{.file = file}
+                          : Position{.file = file, .line = mark.line + 1, .column = mark.column + 1};
+}
+
 Position Node::position() const {
-    const auto mark = node_.Mark();
-    return mark.is_null() ? Position{.file = file_}
-                          : Position{.file = file_, .line = mark.line + 1, .column = mark.column + 1};
+    return position_of(file_, node_.Mark());
 }
 
 std::string Node::description() const {
@@ -58,15 +61,6 @@ std::optional<Value> refuse_plain(const Node& node, std::string_view what, std::
     return refuse<Value>(node, what, wanted, diagnostics, is_quoted(node) ? " in quotes" : "");
 }
 
-/// All of @p text in decimal.
-std::optional<std::uint64_t> decimal(std::string_view text) {
-    std::uint64_t value{};
-    const auto* end = std::to_address(text.end());
-    const auto result = std::from_chars(std::to_address(text.begin()), end, value);
-    const bool octal = text.size() > 1 && text.front() == '0';
-    return result.ec == std::errc{} && result.ptr == end && !octal ? std::optional{value} : std::nullopt;
-}
-
 std::optional<unsigned> shift_of_unit(std::string_view unit) {
     constexpr std::array<std::string_view, 5> units{"B", "KiB", "MiB", "GiB", "TiB"};
     constexpr unsigned bits_a_unit = 10;
@@ -99,7 +93,15 @@ std::size_t distance(std::string_view left, std::string_view right) {
 
 } // namespace
 
-std::optional<std::string_view> nearest(std::string_view word, std::span<const std::string_view> known) {
+std::optional<std::uint64_t> decimal(std::string_view text) {
+    std::uint64_t value{};
+    const auto* end = std::to_address(text.end());
+    const auto result = std::from_chars(std::to_address(text.begin()), end, value);
+    const bool octal = text.size() > 1 && text.front() == '0';
+    return result.ec == std::errc{} && result.ptr == end && !octal ? std::optional{value} : std::nullopt;
+}
+
+std::string did_you_mean(std::string_view word, std::span<const std::string_view> known) {
     std::optional<std::string_view> best;
     // A third of it may be wrong.
     auto least = std::max<std::size_t>(1, word.size() / 3) + 1;
@@ -108,7 +110,7 @@ std::optional<std::string_view> nearest(std::string_view word, std::span<const s
             least = far;
             best = candidate;
         }
-    return best;
+    return best ? fmt::format("; did you mean '{}'?", *best) : "";
 }
 
 Mapping::Mapping(const Node& node, std::string what, std::span<const std::string_view> known,
@@ -145,10 +147,8 @@ void Mapping::add(const Node& key, const Node& value, std::span<const std::strin
         others_.emplace_back(key, value);
         return;
     }
-    const auto meant = nearest(name, known);
     diagnostics_->error(key.position(),
-                        fmt::format("{} has no key '{}'{}", what_, name,
-                                    meant ? fmt::format("; did you mean '{}'?", *meant) : ""));
+                        fmt::format("{} has no key '{}'{}", what_, name, did_you_mean(name, known)));
 }
 
 std::optional<Node> Mapping::find(std::string_view key) const {

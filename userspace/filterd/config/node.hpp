@@ -94,7 +94,13 @@ std::optional<std::uint64_t> read_bytes(const Node& node, std::string_view what,
 std::optional<blkfilter::Altitude> read_altitude(const Node& node, std::string_view what,
                                                  Diagnostics& diagnostics);
 
-/// What somebody may have meant who wrote @p word: the nearest of @p known, or nothing when none is near.
-std::optional<std::string_view> nearest(std::string_view word, std::span<const std::string_view> known);
+/// "; did you mean 'WORD'?" with the nearest of @p known, or nothing when none is near to @p word.
+std::string did_you_mean(std::string_view word, std::span<const std::string_view> known);
+
+/// All of @p text as a decimal number, as people write it: no zero in front.
+std::optional<std::uint64_t> decimal(std::string_view text);
+
+/// Where a mark of yaml-cpp is.
+Position position_of(const std::string& file, const YAML::Mark& mark);
 
 } // namespace filterd::config

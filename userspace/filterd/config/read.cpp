@@ -140,18 +140,12 @@ std::optional<Group> read_group(const Node& node, Diagnostics& diagnostics) {
     return group;
 }
 
-std::optional<Share> read_share(const std::string& text) {
-    constexpr std::uint32_t most = 100;
-    std::uint32_t percent{};
-    const auto digits = text.find('%');
-    if (digits == 0 || digits > 3 || digits + 1 != text.size())
+std::optional<Share> read_share(std::string_view text) {
+    constexpr std::uint64_t most = 100;
+    const auto percent = decimal(text.substr(0, text.size() - 1));
+    if (!percent || *percent < 1 || *percent > most)
         return {};
-    for (const char c : text.substr(0, digits)) {
-        if (c < '0' || c > '9')
-            return {};
-        percent = percent * 10 + static_cast<std::uint32_t>(c - '0');
-    }
-    return percent >= 1 && percent <= most ? std::optional{Share{percent * 10}} : std::nullopt;
+    return Share{static_cast<std::uint32_t>(*percent * 10)};
 }
 
 void read_storage(const Node& node, Storage& storage, Diagnostics& diagnostics) {
@@ -282,16 +276,12 @@ void read_file(const File& file, Config& config, Once& once, Diagnostics& diagno
         }
         read_document(Node{file.name, document}, config, once, diagnostics);
         if (const auto mark = second_document(file.text))
-            diagnostics.error({.file = file.name, .line = mark->line + 1, .column = mark->column + 1},
-                              "a second document: only one is read of a file");
+            diagnostics.error(position_of(file.name, *mark), "a second document: only one is read of a file");
     } catch (const YAML::Exception& error) {
-        diagnostics.error(
-            error.mark.is_null()
-                ? Position{.file = file.name}
-                : Position{.file = file.name, .line = error.mark.line + 1, .column = error.mark.column + 1},
-            fmt::format("not YAML: {}", indented_by_tab(file.text, error.mark.line)
-                                            ? "a tab where only spaces may be"
-                                            : error.msg));
+        diagnostics.error(position_of(file.name, error.mark),
+                          fmt::format("not YAML: {}", indented_by_tab(file.text, error.mark.line)
+                                                          ? "a tab where only spaces may be"
+                                                          : error.msg));
     }
 }
 
@@ -324,13 +314,10 @@ void check_groups(const Config& config, Diagnostics& diagnostics) {
         names.emplace_back(device.name);
     for (const auto& group : config.groups)
         for (const auto& device : group.devices)
-            if (std::ranges::find(names, device) == names.end()) {
-                const auto meant = nearest(device, names);
+            if (std::ranges::find(names, device) == names.end())
                 diagnostics.error(group.position,
                                   fmt::format("group '{}' names a device '{}' that is not declared{}",
-                                              group.name, device,
-                                              meant ? fmt::format("; did you mean '{}'?", *meant) : ""));
-            }
+                                              group.name, device, did_you_mean(device, names)));
 }
 
 } // namespace

@@ -29,6 +29,10 @@ auto find(const List& list, std::string_view name) {
     return found == std::end(list) ? nullptr : &*found;
 }
 
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+    return std::ranges::find(names, name) != names.end();
+}
+
 /// Makes one plan.
 class Planner {
 public:
@@ -87,8 +91,7 @@ private:
         const auto* filter = find(wanted_, entry.name);
         if (ownership == Ownership::orphaned)
             return !circumstances_.prune;
-        return ownership == Ownership::foreign || !filter ||
-               std::ranges::find(stuck_, entry.name) != stuck_.end() ||
+        return ownership == Ownership::foreign || !filter || contains(stuck_, entry.name) ||
                altitude_of(*filter).value_or(entry.altitude) == entry.altitude;
     }
 
@@ -117,7 +120,7 @@ private:
             if (const auto other = taken_by(altitude, entry.name); !other.empty()) {
                 step(Step::Kind::blocked, entry.name,
                      fmt::format("altitude {} is that of '{}'", altitude.to_string(), other));
-                if (std::ranges::find(stuck_, entry.name) == stuck_.end())
+                if (!contains(stuck_, entry.name))
                     stuck_.push_back(entry.name);
                 plan_.entries.push_back(std::move(request));
                 return;
@@ -126,7 +129,7 @@ private:
                  fmt::format("altitude {} to {}", entry.altitude.to_string(), altitude.to_string()));
         }
         const bool other_options = filter.options != entry.options;
-        const bool fixed = std::ranges::find(circumstances_.fixed, entry.name) != circumstances_.fixed.end();
+        const bool fixed = contains(circumstances_.fixed, entry.name);
         if (other_options && fixed)
             step(Step::Kind::blocked, entry.name,
                  "it takes no other options while it is attached: detach it first");
@@ -168,20 +171,6 @@ private:
 
 const OwnerTag declared_tag = tag("filterd:declared");
 const OwnerTag requested_tag = tag("filterd:request");
-
-std::string_view to_string(Ownership ownership) {
-    switch (ownership) {
-    case Ownership::declared:
-        return "declared";
-    case Ownership::requested:
-        return "requested";
-    case Ownership::orphaned:
-        return "orphaned";
-    case Ownership::foreign:
-        return "foreign";
-    }
-    return "";
-}
 
 bool Plan::changes() const {
     return std::ranges::any_of(steps, [](const Step& step) { return step.kind != Step::Kind::blocked; });

@@ -22,8 +22,6 @@ enum class Ownership {
     foreign,   ///< somebody else attached it: shown, never touched
 };
 
-std::string_view to_string(Ownership ownership);
-
 /// The tags that filterd leaves in the kernel, so that they survive it.
 extern const blkfilter::OwnerTag declared_tag;
 extern const blkfilter::OwnerTag requested_tag;

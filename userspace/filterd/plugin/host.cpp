@@ -11,12 +11,6 @@ using config::Node;
 
 namespace {
 
-std::function<void(filterd_priority, std::string_view)>& log_sink() {
-    static std::function<void(filterd_priority, std::string_view)> sink =
-        [](filterd_priority, std::string_view line) { std::cerr << line << '\n'; };
-    return sink;
-}
-
 thread_local std::string_view calling;
 
 } // namespace
@@ -31,14 +25,13 @@ bool Sink::write(const void* data, std::size_t size) {
 }
 
 const filterd_node* Values::add(const Node& node) {
-    nodes_.push_back(node);
-    values_.push_back({this, &nodes_.back()});
+    values_.push_back({this, node});
     return reinterpret_cast<const filterd_node*>(&values_.back());
 }
 
 const filterd_node* Values::mapping(const std::vector<std::pair<Node, Node>>& entries) {
     entries_ = entries;
-    values_.push_back({this, nullptr});
+    values_.push_back({this, {}});
     return reinterpret_cast<const filterd_node*>(&values_.back());
 }
 
@@ -50,10 +43,8 @@ void Values::refuse_unknown(std::string_view filter) const {
         const auto& name = key.yaml().Scalar();
         if (asked_.contains(name))
             continue;
-        const auto meant = config::nearest(name, known);
-        diagnostics_->error(key.position(),
-                            fmt::format("filter '{}' has no key '{}'{}", filter, name,
-                                        meant ? fmt::format("; did you mean '{}'?", *meant) : ""));
+        diagnostics_->error(key.position(), fmt::format("filter '{}' has no key '{}'{}", filter, name,
+                                                        config::did_you_mean(name, known)));
     }
 }
 
@@ -63,8 +54,8 @@ struct Services {
         return const_cast<Values::Value*>(reinterpret_cast<const Values::Value*>(node));
     }
 
-    static void log(filterd_priority priority, const char* line) {
-        log_sink()(priority, fmt::format("plugin {}: {}", calling, line ? line : ""));
+    static void log(filterd_priority, const char* line) {
+        std::cerr << fmt::format("plugin {}: {}\n", calling, line ? line : "");
     }
 
     static const filterd_node* find(const filterd_node* mapping, const char* key) {
@@ -164,10 +155,6 @@ const filterd_host& services() {
                                        .bytes = Services::bytes,
                                        .write = Services::write};
     return host;
-}
-
-void log_to(std::function<void(filterd_priority, std::string_view)> sink) {
-    log_sink() = std::move(sink);
 }
 
 } // namespace filterd::plugin

@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
-#include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -53,7 +53,7 @@ private:
     /// A value, or the mapping of the filter's own keys.
     struct Value {
         Values* owner;
-        const config::Node* node;
+        std::optional<config::Node> node;
     };
 
     const filterd_node* add(const config::Node& node);
@@ -63,7 +63,6 @@ private:
     std::vector<std::pair<config::Node, config::Node>> entries_;
     std::set<std::string, std::less<>> asked_;
     std::deque<Value> values_;
-    std::deque<config::Node> nodes_;
     std::deque<std::string> texts_;
 };
 
@@ -79,10 +78,7 @@ private:
     std::string_view before_;
 };
 
-/// The services, the same for all plugins.
+/// The services, the same for all plugins. What they log goes to standard error.
 const filterd_host& services();
-
-/// Where a line goes that a plugin logs: standard error, unless somebody says otherwise.
-void log_to(std::function<void(filterd_priority, std::string_view)> sink);
 
 } // namespace filterd::plugin

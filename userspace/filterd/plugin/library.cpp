@@ -142,14 +142,6 @@ std::optional<std::string> Loaded::options(const config::Filter& filter,
     return diagnostics.errors() == before ? std::optional{sink.text()} : std::nullopt;
 }
 
-std::string Loaded::describe(std::string_view options) const {
-    Sink sink;
-    const Call call{plugin_.name};
-    if (!plugin_.describe || plugin_.describe(options.data(), options.size(), sink.handle()) != 0)
-        return std::string{options};
-    return sink.text();
-}
-
 const Result<Loaded>& Plugins::of_filter(const std::string& filter) {
     const auto found = loaded_.find(filter);
     if (found != loaded_.end())

@@ -30,9 +30,6 @@ public:
     [[nodiscard]] std::optional<std::string> options(const config::Filter& filter,
                                                      config::Diagnostics& diagnostics) const;
 
-    /// Options as people read them.
-    [[nodiscard]] std::string describe(std::string_view options) const;
-
 private:
     explicit Loaded(const filterd_plugin& plugin) : plugin_{plugin} {}
 
