@@ -81,8 +81,9 @@ struct Services {
 
     static const filterd_node* at(const filterd_node* list, std::size_t index) {
         auto* value = value_of(list);
-        return index < count(list) ? value->owner->add(value->node->sibling(value->node->yaml()[index]))
-                                   : nullptr;
+        if (index >= count(list) || !value->node)
+            return nullptr;
+        return value->owner->add(value->node->sibling(value->node->yaml()[index]));
     }
 
     static void error(const filterd_node* node, const char* text) {
