@@ -17,7 +17,9 @@
  *
  * Rules for plugins:
  *
- *  - A plugin is never unloaded. Its functions are called by one thread at a time, not always the same one.
+ *  - A plugin is never unloaded. Its functions are called by one thread, its own, one after the other.
+ *  - A function that has not returned after FILTERD_DEADLINE_SECONDS is given up: its answer is thrown away,
+ * and until it returns the plugin is shown as one that does not respond, and is not called.
  *  - No exception leaves it. It does not fork, change signal handlers, working folder, locale or limits of
  * the process.
  *  - What it is given is valid until it returns. What it returns by a pointer stays valid for ever.
@@ -36,6 +38,8 @@ extern "C" {
 #endif
 
 #define FILTERD_PLUGIN_INTERFACE 1
+#define FILTERD_DEADLINE_SECONDS 10
+#define FILTERD_ANSWER_BYTES (1u << 20)
 
 /* NOLINTBEGIN(readability-identifier-naming): names as C has them. */
 
@@ -44,6 +48,9 @@ struct filterd_node;
 
 /** Takes bytes that a plugin answers with: at most 1 MiB. */
 struct filterd_sink;
+
+/** One call of a command, with its arguments and its answer. */
+struct filterd_call;
 
 enum filterd_priority {
     FILTERD_ERROR = 3, /* as in <syslog.h> */
@@ -68,8 +75,22 @@ enum filterd_priority {
  * @number:    reads a decimal number from @least to @most.
  * @bytes:     reads a number of bytes, plain or with B, KiB, MiB, GiB or TiB behind it.
  * @write:     adds to an answer; false when there is no more room.
+ * @argument:  an argument of a command as text, or NULL when it was not given; "cursor" is what @more left.
+ * @number_argument: an argument that is a number, a number of bytes, or a truth (0 or 1); false when it was
+ * not given.
+ * @device:    the device that a call is about, by the kernel's name, such as "sda1"; NULL when about none.
+ * @control:   sends command @number to the filter on that device. @buffer is what the filter reads and where
+ * it writes its answer; @length is the answer's. 0, or a negative errno.
+ * @answer:    adds a record, the text of a JSON object, to the answer of a call; false when it is none, or
+ * there is no more room.
+ * @print:     adds text for people, or for other programs, instead of records; false when there is no room.
+ * @more:      the answer goes on: whoever asks calls again with this cursor, without any other.
+ * @fail:      why a call fails: @code is an errno, positive; 0 for none that fits. Then it returns -1.
+ * @progress:  how far a call has come, in thousandths, and what it does now.
+ * @state_folder: a folder of the plugin's own that stays over restarts; NULL when there is none.
  *
- * @what names the value in messages, as in "'block_size'".
+ * @what names the value in messages, as in "'block_size'". All of an answer has room for
+ * FILTERD_ANSWER_BYTES.
  */
 struct filterd_host {
     uint32_t size;
@@ -85,7 +106,70 @@ struct filterd_host {
                    uint64_t* value);
     bool (*bytes)(const struct filterd_node* node, const char* what, uint64_t* value);
     bool (*write)(struct filterd_sink* sink, const void* data, size_t size);
+    const char* (*argument)(const struct filterd_call* call, const char* name);
+    bool (*number_argument)(const struct filterd_call* call, const char* name, uint64_t* value);
+    const char* (*device)(const struct filterd_call* call);
+    int (*control)(struct filterd_call* call, uint32_t number, void* buffer, size_t size, size_t* length);
+    bool (*answer)(struct filterd_call* call, const char* json);
+    bool (*print)(struct filterd_call* call, const char* text);
+    void (*more)(struct filterd_call* call, const char* cursor);
+    void (*fail)(struct filterd_call* call, int code, const char* text);
+    void (*progress)(struct filterd_call* call, uint32_t thousandths, const char* text);
+    const char* (*state_folder)(void);
 };
+
+enum filterd_argument_type {
+    FILTERD_TEXT = 1,
+    FILTERD_NUMBER = 2,
+    FILTERD_BYTES = 3,   /* a number of bytes, plain or with KiB, MiB, GiB or TiB behind it */
+    FILTERD_BOOLEAN = 4, /* given or not */
+    FILTERD_CHOICE = 5,  /* one of the words of @choices */
+};
+
+#define FILTERD_REQUIRED 1u   /* an argument that must be given */
+#define FILTERD_POSITIONAL 2u /* given by its place, not by --NAME */
+#define FILTERD_REPEATED 4u   /* the last positional one: may be given several times; joined by spaces */
+
+/**
+ * struct filterd_argument - an argument of a command, as filterctl shows and checks it
+ * @size:        sizeof(struct filterd_argument) as compiled.
+ * @type:        enum filterd_argument_type.
+ * @flags:       FILTERD_REQUIRED, FILTERD_POSITIONAL, FILTERD_REPEATED.
+ * @name:        lower-case letters, digits and '-'.
+ * @description: a line for people.
+ * @choices:     with FILTERD_CHOICE: the words, with '|' between them; the first is taken when none is given.
+ */
+struct filterd_argument {
+    uint32_t size;
+    uint32_t type;
+    uint32_t flags;
+    const char* name;
+    const char* description;
+    const char* choices;
+};
+
+#define FILTERD_CHANGES 1u /* a command that changes something */
+#define FILTERD_DEVICE 2u  /* a command about a device that has the filter: its first argument */
+
+/**
+ * struct filterd_command - what a plugin adds to filterctl: filterctl NOUN NAME
+ * @size:        sizeof(struct filterd_command) as compiled.
+ * @flags:       FILTERD_CHANGES, FILTERD_DEVICE.
+ * @name:        lower-case letters, digits and '-'.
+ * @description: a line for people.
+ * @arguments:   NULL behind the last; NULL: none.
+ * @run:         answers by @answer or @print, @more, @fail of the host.
+ */
+struct filterd_command {
+    uint32_t size;
+    uint32_t flags;
+    const char* name;
+    const char* description;
+    const struct filterd_argument* const* arguments;
+    int (*run)(struct filterd_call* call);
+};
+
+#define FILTERD_KEEPS_HISTORY 1u /* what is lost when the filter goes: pruned only when named */
 
 /**
  * struct filterd_plugin - what a plugin is
@@ -103,6 +187,13 @@ struct filterd_host {
  * in a stack; it is there when no such key is. The same keys always give the same bytes: filterd compares
  * them with what the kernel has.
  * @describe:      writes options as people read them, for plans; NULL: they are shown as they are.
+ * @flags:         FILTERD_KEEPS_HISTORY.
+ * @kernel_least:  the lowest version of blkfilter's interface that the filter is known to work with; 0: any.
+ * @kernel_most:   the highest one; 0: any.
+ * @commands:      NULL behind the last; NULL: none.
+ * @probe:         whether the filter can be used here; when not (-1), it writes why. May be NULL.
+ * @status:        answers what there is to say of a device that has the filter: one record. May be NULL.
+ * @event:         answers what an event of the filter on a device means: one record. May be NULL.
  */
 struct filterd_plugin {
     uint32_t size;
@@ -117,6 +208,13 @@ struct filterd_plugin {
     int (*load)(const struct filterd_host* host);
     int (*options)(const struct filterd_node* config, struct filterd_sink* options);
     int (*describe)(const void* options, size_t size, struct filterd_sink* text);
+    uint32_t flags;
+    uint32_t kernel_least;
+    uint32_t kernel_most;
+    const struct filterd_command* const* commands;
+    int (*probe)(struct filterd_sink* why);
+    int (*status)(struct filterd_call* call);
+    int (*event)(struct filterd_call* call, uint64_t value, const void* data, size_t size);
 };
 
 /* NOLINTEND(readability-identifier-naming) */
