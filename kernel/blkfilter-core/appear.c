@@ -8,7 +8,7 @@
 
 /*
  * A disk has had no bio, and a queue can be frozen.  But into a partition of a
- * disk without one somebody may be writing by way of the disk.
+ * disk without one somebody may be writing by way of the disk.  Under bf_lock.
  */
 static bool bf_appearing_settled(struct bf_plan *plan)
 {
@@ -19,13 +19,30 @@ static bool bf_appearing_settled(struct bf_plan *plan)
 	       (bf_settle_counting(plan->dev, &settling) && !settling);
 }
 
+static int bf_appearing_attach(struct bf_plan *plan)
+{
+	struct bf_entry *entry = plan->change->entry;
+	u32 i;
+	int ret;
+
+	for (i = 0; i < plan->change->n; i++) {
+		ret = bf_plan_entry(plan, &entry[i]);
+		if (ret)
+			return ret;
+		ret = bf_instance_attach(bf_plan_find(plan, entry[i].name)->inst,
+					 true);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 static int bf_appearing_publish(struct bf_plan *plan)
 {
 	struct bf_disk *disk = plan->disk;
 	struct bf_version *version;
 	u32 i;
 
-	plan->settled = bf_appearing_settled(plan);
 	for (;;) {
 		bf_wait_open(disk);
 		mutex_lock(&bf_lock);
@@ -33,6 +50,8 @@ static int bf_appearing_publish(struct bf_plan *plan)
 			break;
 		mutex_unlock(&bf_lock);
 	}
+	/* Only now: while the gate was waited for, the counting filter may have gone. */
+	plan->settled = bf_appearing_settled(plan);
 	version = bf_plan_build(plan);
 	if (version) {
 		for (i = 0; i < plan->n; i++) {
@@ -40,7 +59,7 @@ static int bf_appearing_publish(struct bf_plan *plan)
 			bf_item_comes(plan, &plan->item[i]);
 		}
 		plan->dev->stack.n = plan->n;
-		plan->dev->settling = !plan->settled;
+		bf_settle_begin(plan->dev, plan->settled);
 		plan->dev->generation = bf_next_generation();
 		disk->changes++;
 		bf_version_publish(disk, version, NULL);
@@ -65,38 +84,25 @@ void bf_stack_appearing(struct bf_dev *dev, struct bf_entry *entry, u32 n)
 {
 	struct bf_change change = { .entry = entry, .n = n };
 	struct bf_plan *plan = kzalloc(sizeof(*plan), GFP_KERNEL);
-	int ret = -ENOMEM;
-	u32 i;
+	struct bf_disk *disk;
+	int ret;
 
-	if (!plan)
-		goto out;
-	plan->dev = dev;
-	plan->change = &change;
-	for (i = 0; i < n; i++) {
-		struct blkfilter_instance *inst;
-
-		ret = bf_plan_entry(plan, &entry[i]);
+	/* Before attach() asks for its size: from now on a change of it is heard. */
+	disk = plan ? bf_disk_ensure(dev) : ERR_PTR(-ENOMEM);
+	ret = PTR_ERR_OR_ZERO(disk);
+	if (!ret) {
+		plan->dev = dev;
+		plan->disk = disk;
+		plan->change = &change;
+		ret = bf_appearing_attach(plan) ?: bf_appearing_publish(plan);
 		if (ret)
-			goto out;
-		inst = bf_plan_find(plan, entry[i].name)->inst;
-		ret = bf_instance_attach(inst, true);
-		if (ret)
-			goto out;
+			bf_plan_undo(plan);
+		bf_disk_done(dev);
+		bf_disk_put(disk);
 	}
-	plan->disk = bf_disk_ensure(dev);
-	ret = PTR_ERR_OR_ZERO(plan->disk);
 	if (ret)
-		goto out;
-	ret = bf_appearing_publish(plan);
-	bf_disk_done(dev);
-	bf_disk_put(plan->disk);
-out:
-	if (ret) {
 		pr_err("%s: the rule's filters were not attached: %d\n",
 		       dev->name, ret);
-		if (plan)
-			bf_plan_undo(plan);
-	}
 	kfree(plan);
 }
 

@@ -229,6 +229,7 @@ void bf_version_publish(struct bf_disk *disk, struct bf_version *version,
 {
 	struct bf_version *old = rcu_dereference_protected(disk->version,
 						lockdep_is_held(&bf_lock));
+	bool closed;
 
 	if (version) {
 		bf_disk_get(disk);
@@ -243,10 +244,18 @@ void bf_version_publish(struct bf_disk *disk, struct bf_version *version,
 		return;
 	if (dying)
 		list_splice_init(dying, &old->dying);
+	/*
+	 * With the gate closed, whoever drops the last reference may find it
+	 * retired and end it while we are still here.  A live one has a reference
+	 * until it is killed.
+	 */
+	closed = percpu_ref_is_dying(&old->ref);
+	rcu_read_lock();
 	WRITE_ONCE(old->retired, true);
-	if (percpu_ref_is_dying(&old->ref))
+	if (closed)
 		bf_version_retire(old);
-	else
+	rcu_read_unlock();
+	if (!closed)
 		percpu_ref_kill(&old->ref);
 }
 

@@ -508,6 +508,8 @@ struct bf_frozen {
 };
 
 bool bf_settle_counting(struct bf_dev *dev, bool *settling);
+void bf_settle_begin(struct bf_dev *dev, bool settled);
+void bf_settle_end(struct bf_dev *dev);
 int bf_settle_freeze(struct bf_dev *dev, u32 openers, struct bf_frozen *frozen);
 bool bf_settle_done(const struct bf_dev *dev, const struct bf_frozen *frozen);
 void bf_settle_thaw(struct bf_frozen *frozen);

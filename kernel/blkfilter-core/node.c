@@ -388,6 +388,7 @@ static void bf_dev_rebind(struct bf_dev *dev, struct bf_dev *new)
 static int bf_node_add(struct device *device)
 {
 	struct bf_dev *dev, *old;
+	struct bf_disk *disk;
 	bool known;
 
 	if (!device->devt)
@@ -402,6 +403,10 @@ static int bf_node_add(struct device *device)
 		bf_dev_get(old);
 		swap(old, dev);
 	}
+	/* A transaction has not looked whether it is open, or what is mounted. */
+	disk = bf_disk_of(dev->gd);
+	if (disk)
+		disk->changes++;
 	known = xa_err(xa_store(&bf_nodes, device->devt, dev, GFP_NOIO)) == 0;
 	mutex_unlock(&bf_lock);
 	if (!known || old) {
@@ -518,6 +523,8 @@ static void bf_lost_work(struct work_struct *work)
 	}
 	if (dev->disk && !dev->bdev)
 		done = bf_lost_strip(dev, disk);
+	else if (!dev->disk)
+		bf_dev_stop_timers(dev);	/* its last filter went by itself */
 	mutex_unlock(&bf_lock);
 	memalloc_noio_restore(noio);
 	if (!done) {

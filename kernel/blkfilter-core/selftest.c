@@ -52,22 +52,18 @@ static const struct block_device_operations bf_test_fops = {
 	.submit_bio = bf_test_disk_submit,
 };
 
-/**
- * bf_selftest_seen() - is a bio seen now?
- *
- * Sleeps; one caller at a time.  Without memory for a bio it answers yes: nothing
- * is known against it.
+/*
+ * Is a bio seen now?  Sleeps; one caller at a time.  It takes no memory: reclaim may
+ * wait for whoever waits for this.
  */
 static bool bf_selftest_seen(void)
 {
-	struct bio *bio = bio_alloc(bf_gd->part0, 0,
-				    REQ_OP_WRITE | REQ_PREFLUSH, GFP_KERNEL);
+	struct bio bio;
 
-	if (!bio)
-		return true;
+	bio_init(&bio, bf_gd->part0, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH);
 	bf_test_was_seen = false;
-	submit_bio_wait(bio);
-	bio_put(bio);
+	submit_bio_wait(&bio);
+	bio_uninit(&bio);
 	return bf_test_was_seen;
 }
 
@@ -115,6 +111,9 @@ int bf_hook_check(void)
 	static unsigned long since;
 	bool seen, again = false;
 
+	/* The disk that somebody asks about may just have gone, and the hook with it. */
+	if (bf_hook_get())
+		return -EIO;
 	mutex_lock(&bf_test_lock);
 	seen = bf_selftest_seen();
 	if (!seen && !lost) {
@@ -135,6 +134,7 @@ int bf_hook_check(void)
 		bf_unseen_all();
 	seen = !lost;
 	mutex_unlock(&bf_test_lock);
+	bf_hook_put();
 	return seen ? 0 : -EIO;
 }
 

@@ -51,15 +51,17 @@ static bool bf_dev_has_counting(const struct bf_dev *dev)
 
 /**
  * bf_settle_counting() - have writes of a device been counted already?
- * @dev: the device, on its claimed disk.
+ * @dev: the device.
  * @settling: out, when they have: not yet all of them.
+ *
+ * Under bf_lock.
  */
 bool bf_settle_counting(struct bf_dev *dev, bool *settling)
 {
 	struct bf_dev *disk_dev;
 	bool counting;
 
-	mutex_lock(&bf_lock);
+	lockdep_assert_held(&bf_lock);
 	counting = bf_dev_has_counting(dev);
 	*settling = dev->settling;
 	disk_dev = dev->disk ? bf_settle_disk_dev(dev) : NULL;
@@ -67,29 +69,47 @@ bool bf_settle_counting(struct bf_dev *dev, bool *settling)
 		counting = true;
 		*settling = disk_dev->settling;
 	}
-	mutex_unlock(&bf_lock);
 	return counting;
 }
 
-/* How many have a device open, not counting what the partitions do to it. */
-static u32 bf_openers(struct block_device *bdev)
+/**
+ * bf_settle_begin() - the first filter that counts has come
+ * @dev: the device.
+ * @settled: no write from before it is left.
+ *
+ * Under bf_lock, in the switch of a transaction: a timer that an earlier filter has
+ * left must not find that one's clock.  Not settled: bf_settle_start() follows.
+ */
+void bf_settle_begin(struct bf_dev *dev, bool settled)
 {
-	u32 openers = atomic_read(&bdev->bd_openers);
-
-	return bdev_is_partition(bdev) ?
-		openers : openers - bdev->bd_disk->open_partitions;
+	dev->settling = !settled;
+	dev->settle_from = jiffies;
+	dev->was_idle = false;
 }
 
-/* Freezes what is mounted from one device, if somebody else has it open. */
-static void bf_settle_freeze_one(struct bf_dev *dev, u32 own,
-				 struct bf_frozen *frozen)
+/* Under bf_lock: with the last filter that counts, settling ends too. */
+void bf_settle_end(struct bf_dev *dev)
+{
+	if (!bf_dev_has_counting(dev))
+		dev->settling = false;
+}
+
+/* One may write into a partition by the whole disk, and the other way round. */
+static bool bf_settle_concerns(const struct bf_dev *dev,
+			       const struct bf_dev *other)
+{
+	return other == dev || !dev->partno || !other->partno;
+}
+
+/* Freezes what is mounted from one device, or writes back what others wrote. */
+static void bf_settle_freeze_one(struct bf_dev *dev, struct bf_frozen *frozen)
 {
 	struct block_device *bdev = bf_dev_pin(dev);
 	bool found = false;
 
 	if (!bdev)
 		return;
-	if (bf_openers(bdev) > own && !bf_bdev_freeze(bdev, &found)) {
+	if (!bf_bdev_freeze(bdev, &found)) {
 		if (found)
 			frozen->bdev[frozen->n++] = bdev;
 		else
@@ -125,9 +145,8 @@ int bf_settle_freeze(struct bf_dev *dev, u32 openers, struct bf_frozen *frozen)
 	for (i = 0; i < frozen->devs; i++) {
 		struct bf_dev *other = frozen->dev[i];
 
-		if (other == dev || (!dev->partno && other->partno))
-			bf_settle_freeze_one(other, other == dev ? openers : 0,
-					     frozen);
+		if (bf_settle_concerns(dev, other))
+			bf_settle_freeze_one(other, frozen);
 	}
 	return 0;
 }
@@ -144,30 +163,46 @@ static u32 bf_settle_allowed(const struct bf_dev *dev,
 	return allowed;
 }
 
-/**
- * bf_settle_done() - is no write of the device on its way that was not counted?
- * @dev:    the device.
- * @frozen: what bf_settle_freeze() froze.
- *
- * With the gate closed, under bf_lock: who opens the device from now on is
- * counted, and who had it open and closed it has waited for his writes.  The
- * whole disk must not be open either, as one may write into a partition by it.
- */
-bool bf_settle_done(const struct bf_dev *dev, const struct bf_frozen *frozen)
+/* Under the disk's open_mutex. */
+static bool bf_settle_openers_done(const struct bf_dev *dev,
+				   const struct bf_frozen *frozen)
 {
 	u32 i;
 
 	for (i = 0; i < frozen->devs; i++) {
 		const struct bf_dev *other = frozen->dev[i];
 
-		if (dev->partno && other->partno && other != dev)
+		if (!bf_settle_concerns(dev, other))
 			continue;
-		if (!other->bdev ||
-		    bf_openers(other->bdev) >
+		if (!other->bdev || bf_bdev_in_writeback(other->bdev) ||
+		    bf_bdev_openers(other->bdev) >
 		    bf_settle_allowed(dev, other, frozen))
 			return false;
 	}
 	return true;
+}
+
+/**
+ * bf_settle_done() - is no write of the device on its way that was not counted?
+ * @dev:    the device.
+ * @frozen: what bf_settle_freeze() froze.
+ *
+ * With the gate closed, under bf_lock: who opens the device from now on is
+ * counted.  Who had it open and closed it has waited for his own direct writes;
+ * what he left in the device's cache is in writeback, or is written later and
+ * counted then.  The last one to close writes back under open_mutex, which is
+ * tried only: its holder may wait for the gate.
+ */
+bool bf_settle_done(const struct bf_dev *dev, const struct bf_frozen *frozen)
+{
+	struct mutex *open_mutex = &dev->gd->open_mutex;
+	bool done;
+
+	if (!mutex_trylock(open_mutex))
+		return false;
+	done = bf_settle_openers_done(dev, frozen);
+	mutex_unlock(open_mutex);
+	return done;
 }
 
 void bf_settle_thaw(struct bf_frozen *frozen)
@@ -238,12 +273,10 @@ void bf_settle_work(struct work_struct *work)
 		bf_dev_put(dev);
 }
 
-/* Begins to settle, or begins anew, unless the device went meanwhile. */
+/* After bf_settle_begin(): looks from time to time, unless the device went. */
 void bf_settle_start(struct bf_dev *dev)
 {
 	mutex_lock(&bf_lock);
-	dev->settle_from = jiffies;
-	dev->was_idle = false;
 	bf_dev_get(dev);
 	if (!dev->settling ||
 	    !queue_delayed_work(bf_wq, &dev->settle, settle_seconds ? HZ : 0))

@@ -63,11 +63,14 @@ bool bf_plan_comes_counting(const struct bf_plan *plan)
  */
 static int bf_plan_settle(struct bf_plan *plan)
 {
-	bool settling;
+	bool counting, settling;
 
 	if (!bf_plan_comes_counting(plan))
 		return 0;
-	if (bf_settle_counting(plan->dev, &settling)) {
+	mutex_lock(&bf_lock);
+	counting = bf_settle_counting(plan->dev, &settling);
+	mutex_unlock(&bf_lock);
+	if (counting) {
 		plan->settled = !settling;
 		plan->first = settling && !plan->dev->settling;
 		return 0;
@@ -126,7 +129,9 @@ static void bf_plan_switch(struct bf_plan *plan, struct bf_version *version)
 	}
 	stack->n = plan->n;
 	if (plan->first)
-		plan->dev->settling = !plan->settled;
+		bf_settle_begin(plan->dev, plan->settled);
+	else
+		bf_settle_end(plan->dev);
 	plan->dev->generation = bf_next_generation();
 	bf_version_publish(plan->disk, version, NULL);
 	/* With no id left, rests of old bios are not shown to new filters. */

@@ -31,6 +31,44 @@ static inline u8 bdev_partno(const struct block_device *bdev)
 }
 #endif
 
+/* Pages of the device's own cache are being written. */
+static inline bool bf_bdev_in_writeback(const struct block_device *bdev)
+{
+#ifdef BF_HAVE_BD_MAPPING
+	struct address_space *mapping = bdev->bd_mapping;
+#else
+	struct address_space *mapping = bdev->bd_inode->i_mapping;
+#endif
+
+	return mapping_tagged(mapping, PAGECACHE_TAG_WRITEBACK);
+}
+
+/*
+ * How many have a device open, not counting what opening its partitions does to a
+ * whole disk.  Under the disk's open_mutex.
+ *
+ * What is relied on: blkdev_get_part() opens the whole disk with each partition that
+ * is opened first (6.1), or with each open of a partition (6.12).
+ */
+static inline u32 bf_bdev_openers(struct block_device *bdev)
+{
+	u32 openers = atomic_read(&bdev->bd_openers);
+#ifdef BF_HAVE_OPEN_COUNTS_PARTITIONS
+	struct block_device *part;
+	unsigned long no;
+#endif
+
+	if (bdev_is_partition(bdev))
+		return openers;
+#ifdef BF_HAVE_OPEN_COUNTS_PARTITIONS
+	xa_for_each_start(&bdev->bd_disk->part_tbl, no, part, 1)
+		openers -= atomic_read(&part->bd_openers);
+	return openers;
+#else
+	return openers - bdev->bd_disk->open_partitions;
+#endif
+}
+
 /* A bio that may not be split. */
 static inline bool bf_bio_atomic(const struct bio *bio)
 {
@@ -44,7 +82,8 @@ static inline bool bf_bio_atomic(const struct bio *bio)
 /**
  * bf_bdev_freeze() - freeze the file system that is mounted from a device
  * @bdev: the device.
- * @found: out: there was one.  Without one, the device's cache is written back.
+ * @found: out: there was one, and it is frozen.  Without one, the device's cache is
+ *         written back.
  *
  * What is relied on: 6.1 freeze_bdev() finds the super block by the device and
  * leaves it in bd_fsfreeze_sb; 6.12 bdev_freeze() goes through the holder, which
@@ -54,17 +93,20 @@ static inline bool bf_bio_atomic(const struct bio *bio)
  */
 static inline int bf_bdev_freeze(struct block_device *bdev, bool *found)
 {
+	int ret;
+
 #ifdef BF_HAVE_BDEV_FREEZE
 	mutex_lock(&bdev->bd_holder_lock);
 	*found = bdev->bd_holder_ops == &fs_holder_ops;
 	mutex_unlock(&bdev->bd_holder_lock);
-	return bdev_freeze(bdev);
+	ret = bdev_freeze(bdev);
+	if (ret)
+		*found = false;
 #else
-	int ret = freeze_bdev(bdev);
-
+	ret = freeze_bdev(bdev);
 	*found = !ret && READ_ONCE(bdev->bd_fsfreeze_sb);
-	return ret;
 #endif
+	return ret;
 }
 
 static inline void bf_bdev_thaw(struct block_device *bdev)

@@ -50,4 +50,5 @@ if [ "$clock" ] && [ -e "$SRC/tests/bench/clock.sh" ]; then
 else
     : > "$rows.clock"
 fi
+[ ! -x "$BUILD/bin/bench-stacks" ] || "$BUILD/bin/bench-stacks"
 python3 "$SRC/tests/bench/report.py" --kernel "$kernel" --ios "$ios" --json "$json" "${judge[@]}" "$rows" "$rows.clock"

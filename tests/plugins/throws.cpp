@@ -9,7 +9,7 @@ namespace {
 class Throws final : public filterd::Plugin {
 public:
     std::string options(const filterd::Config& config) override {
-        if (config.boolean("something").value_or(false))
+        if (config["something"].boolean().value_or(false))
             throw 7;
         throw std::runtime_error{"no idea"};
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "arguments.hpp"
 #include "commands.hpp"
-#include "table.hpp"
 
+#include <blkfilter-common/table.hpp>
 #include <blkfilter/cbt.hpp>
 
 #include <CLI/CLI.hpp>
@@ -15,6 +15,8 @@
 namespace blkfilter::tool {
 
 namespace {
+
+using common::Table;
 
 struct Arguments {
     std::string device;

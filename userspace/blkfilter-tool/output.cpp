@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "output.hpp"
-#include "table.hpp"
+
+#include <blkfilter-common/table.hpp>
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -9,6 +10,7 @@ namespace blkfilter::tool {
 
 namespace {
 
+using common::Table;
 using Milliseconds = std::chrono::duration<double, std::milli>;
 
 constexpr Table::Column left(const char* heading) {

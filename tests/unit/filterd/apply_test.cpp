@@ -19,6 +19,8 @@ using blkfilter::StackEntry;
 
 constexpr DeviceId disk{8, 0, 1};
 
+const PruneRule all_go = [](const std::string&) { return Prune::goes; };
+
 Altitude at(std::uint64_t units) {
     return Altitude{units * Altitude::millionths_per_unit};
 }
@@ -45,10 +47,10 @@ TEST(Apply, twice_changes_nothing_the_second_time) {
     SimulatedEngine kernel;
     fill(kernel);
     const std::vector<Wanted> wanted{{.name = "a"}, {.name = "c"}};
-    EXPECT_TRUE(apply(kernel, disk, wanted, false)->changed);
+    EXPECT_TRUE(apply(kernel, disk, wanted)->changed);
     EXPECT_EQ(names(kernel), "ca");
     const auto generation = kernel.stack(disk)->generation;
-    EXPECT_FALSE(apply(kernel, disk, wanted, false)->changed);
+    EXPECT_FALSE(apply(kernel, disk, wanted)->changed);
     EXPECT_EQ(kernel.stack(disk)->generation, generation);
 }
 
@@ -70,7 +72,7 @@ TEST(Apply, begins_again_when_somebody_else_was_faster) {
         return 0;
     };
     const std::vector<Wanted> wanted{{.name = "a"}};
-    EXPECT_TRUE(apply(kernel, disk, wanted, true)->changed);
+    EXPECT_TRUE(apply(kernel, disk, wanted, {.prune = all_go})->changed);
     EXPECT_EQ(names(kernel), "hgfa");
 }
 
@@ -79,9 +81,9 @@ TEST(Apply, reports_what_the_kernel_refuses_and_has_changed_nothing) {
     fill(kernel);
     kernel.interfere = [](const DeviceId&) { return EBUSY; };
     const std::vector<Wanted> wanted{{.name = "a"}};
-    EXPECT_EQ(apply(kernel, disk, wanted, false).error().code, EBUSY);
+    EXPECT_EQ(apply(kernel, disk, wanted).error().code, EBUSY);
     EXPECT_EQ(names(kernel), "");
-    EXPECT_EQ(apply(kernel, DeviceId{8, 16, 2}, wanted, false).error().code, ENODEV);
+    EXPECT_EQ(apply(kernel, DeviceId{8, 16, 2}, wanted).error().code, ENODEV);
 }
 
 TEST(Apply, gives_up_when_others_never_stop) {
@@ -89,7 +91,7 @@ TEST(Apply, gives_up_when_others_never_stop) {
     fill(kernel);
     kernel.interfere = [](const DeviceId&) { return ESTALE; };
     const std::vector<Wanted> wanted{{.name = "a"}};
-    EXPECT_EQ(apply(kernel, disk, wanted, false).error().code, ESTALE);
+    EXPECT_EQ(apply(kernel, disk, wanted).error().code, ESTALE);
 }
 
 /// What others do, and what the files say, at random.
@@ -104,14 +106,14 @@ public:
         for (int i = 0; i < events; ++i) {
             event();
             const auto foreign = owned_by_others();
-            static_cast<void>(apply(kernel_, disk, wanted_, one_of(2) == 0));
+            static_cast<void>(apply(kernel_, disk, wanted_, {.prune = one_of(2) == 0 ? all_go : nullptr}));
             ASSERT_EQ(foreign, owned_by_others()) << "somebody else's filter was touched";
         }
         quiet_ = true;
         // Nobody disturbs any more: what can be is now, and a second time changes nothing.
-        auto last = apply(kernel_, disk, wanted_, true);
+        auto last = apply(kernel_, disk, wanted_, {.prune = all_go});
         ASSERT_TRUE(last) << last.error().code;
-        ASSERT_FALSE(apply(kernel_, disk, wanted_, true)->changed);
+        ASSERT_FALSE(apply(kernel_, disk, wanted_, {.prune = all_go})->changed);
         expect_converged(last->done);
     }
 

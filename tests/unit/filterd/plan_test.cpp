@@ -17,6 +17,8 @@ Altitude at(std::uint64_t units) {
     return Altitude{units * Altitude::millionths_per_unit};
 }
 
+const PruneRule all_go = [](const std::string&) { return Prune::goes; };
+
 const std::vector<FilterInfo> registered{{.name = "cbt", .default_altitude = at(450)},
                                          {.name = "snap", .default_altitude = at(350)},
                                          {.name = "acme", .default_altitude = at(450)}};
@@ -29,7 +31,7 @@ Stack stack(std::vector<StackEntry> entries) {
     return {.device = {}, .generation = 1, .entries = std::move(entries)};
 }
 
-Plan plan(const std::vector<Wanted>& wanted, const Stack& present, bool prune = false) {
+Plan plan(const std::vector<Wanted>& wanted, const Stack& present, const PruneRule& prune = {}) {
     return make_plan(wanted, present, {.registered = registered, .fixed = {"snap"}, .prune = prune});
 }
 
@@ -84,14 +86,14 @@ TEST(Plan, keeps_what_no_file_declares_any_more_until_it_is_pruned) {
     auto made = plan({{.name = "snap"}}, present);
     EXPECT_EQ(text(made), "");
     EXPECT_EQ(made.ownership.at(0), Ownership::orphaned);
-    made = plan({{.name = "snap"}}, present, true);
+    made = plan({{.name = "snap"}}, present, all_go);
     EXPECT_EQ(text(made), "-cbt: no file declares it any more\n");
     EXPECT_EQ(order(made), "snap@350 ");
 }
 
 TEST(Plan, never_touches_what_is_foreign_or_requested) {
     const auto present = stack({entry("cbt", 450, {}), entry("snap", 350, requested_tag)});
-    const auto made = plan({}, present, true);
+    const auto made = plan({}, present, all_go);
     EXPECT_FALSE(made.changes());
     EXPECT_EQ(order(made), "cbt@450 snap@350 ");
     EXPECT_EQ(made.ownership, (std::vector{Ownership::foreign, Ownership::requested}));

@@ -27,6 +27,11 @@ void Diagnostics::warning(Position position, std::string message) {
     list_.push_back({Diagnostic::Kind::warning, std::move(position), std::move(message)});
 }
 
+void Diagnostics::append(const Diagnostics& others) {
+    list_.insert(list_.end(), others.list_.begin(), others.list_.end());
+    errors_ += others.errors_;
+}
+
 std::vector<Diagnostic> Diagnostics::sorted() const {
     std::map<std::string, std::size_t> order;
     for (const auto& diagnostic : list_)

@@ -36,6 +36,8 @@ public:
     void error(Position position, std::string message);
     void warning(Position position, std::string message);
 
+    void append(const Diagnostics& others);
+
     [[nodiscard]] bool has_errors() const { return errors_ > 0; }
     [[nodiscard]] std::size_t errors() const { return errors_; }
 

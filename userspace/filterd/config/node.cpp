@@ -226,11 +226,16 @@ std::optional<std::uint64_t> read_bytes(const Node& node, std::string_view what,
     const auto text = scalar(node, what, wanted, diagnostics);
     if (!text)
         return {};
-    const auto digits = std::min(text->find_first_not_of("0123456789"), text->size());
-    const auto number = decimal(text->substr(0, digits));
-    const auto shift = shift_of_unit(std::string_view{*text}.substr(digits));
+    const auto bytes = parse_bytes(*text);
+    return bytes ? bytes : refuse<std::uint64_t>(node, what, wanted, diagnostics);
+}
+
+std::optional<std::uint64_t> parse_bytes(std::string_view text) {
+    const auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    const auto number = decimal(text.substr(0, digits));
+    const auto shift = shift_of_unit(text.substr(digits));
     if (!number || !shift || *number > std::numeric_limits<std::uint64_t>::max() >> *shift)
-        return refuse<std::uint64_t>(node, what, wanted, diagnostics);
+        return {};
     return *number << *shift;
 }
 

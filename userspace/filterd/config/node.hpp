@@ -100,6 +100,9 @@ std::string did_you_mean(std::string_view word, std::span<const std::string_view
 /// All of @p text as a decimal number, as people write it: no zero in front.
 std::optional<std::uint64_t> decimal(std::string_view text);
 
+/// All of @p text as a number of bytes: "65536", or with a unit, "64KiB".
+std::optional<std::uint64_t> parse_bytes(std::string_view text);
+
 /// Where a mark of yaml-cpp is.
 Position position_of(const std::string& file, const YAML::Mark& mark);
 

@@ -20,8 +20,9 @@ constexpr int tries = 10;
 /// One apply().
 class Attempt {
 public:
-    Attempt(Engine& engine, const DeviceId& device, std::span<const Wanted> wanted, bool prune)
-        : engine_{engine}, device_{device}, wanted_{wanted}, circumstances_{.prune = prune} {}
+    Attempt(Engine& engine, const DeviceId& device, std::span<const Wanted> wanted,
+            const ApplyOptions& options)
+        : engine_{engine}, device_{device}, wanted_{wanted}, circumstances_{.prune = options.prune} {}
 
     /// Reads what is there, and plans.
     Result<Plan> plan() {
@@ -36,9 +37,19 @@ public:
         return make_plan(wanted_, present_, circumstances_);
     }
 
-    /// Does it, unless somebody else has changed the stack since plan(): ESTALE.
-    Result<std::uint64_t> set(const Plan& plan) {
-        return engine_.set_stack(device_, plan.entries, {.expected_generation = present_.generation});
+    /// Does it, or asks whether it would work, unless somebody else has changed the stack since plan():
+    /// ESTALE.
+    Result<std::uint64_t> set(const Plan& plan, bool dry_run) {
+        return engine_.set_stack(
+            device_, plan.entries,
+            {.dry_run = dry_run, .expected_generation = present_.generation, .confirm = true});
+    }
+
+    /// A rule has attached a declared filter, and it would go again.
+    [[nodiscard]] bool is_provisional() const {
+        return std::ranges::any_of(present_.entries, [&](const StackEntry& entry) {
+            return entry.provisional && ownership_of(entry, wanted_) == Ownership::declared;
+        });
     }
 
     /// After EOPNOTSUPP: finds the filters that take no other options. False: it is not that.
@@ -77,22 +88,28 @@ private:
 
 } // namespace
 
-Result<Applied> apply(Engine& engine, const DeviceId& device, std::span<const Wanted> wanted, bool prune) {
-    Attempt attempt{engine, device, wanted, prune};
-    Error last{.code = ESTALE, .message = ""};
+Result<Applied> apply(Engine& engine, const DeviceId& device, std::span<const Wanted> wanted,
+                      const ApplyOptions& options) {
+    Attempt attempt{engine, device, wanted, options};
+    Error last{.code = ESTALE,
+               .message = blkfilter::device_name(device) + ": others do not stop changing its filters"};
     for (int i = 0; i < tries; ++i) {
         auto plan = attempt.plan();
         if (!plan)
             return std::unexpected(plan.error());
-        if (!plan->changes())
-            return Applied{.done = std::move(*plan), .changed = false};
-        const auto set = attempt.set(*plan);
-        if (!set) {
+        const bool changes = plan->changes();
+        if (!changes && (options.only_plan || !attempt.is_provisional()))
+            return Applied{.done = std::move(*plan), .changed = false, .generation = attempt.generation()};
+        const auto set = attempt.set(*plan, options.only_plan);
+        if (!set &&
+            (set.error().code == ESTALE || (set.error().code == EOPNOTSUPP && attempt.find_fixed(*plan)))) {
             last = set.error();
-            if (last.code == ESTALE || (last.code == EOPNOTSUPP && attempt.find_fixed(*plan)))
-                continue;
-            return std::unexpected(last);
+            continue;
         }
+        if (options.only_plan) // whatever else is in the way now may not be then
+            return Applied{.done = std::move(*plan), .changed = false, .generation = attempt.generation()};
+        if (!set)
+            return std::unexpected(set.error());
         const auto after = attempt.plan();
         if (!after)
             return std::unexpected(after.error());
@@ -101,7 +118,7 @@ Result<Applied> apply(Engine& engine, const DeviceId& device, std::span<const Wa
         if (after->changes())
             return std::unexpected(Error{
                 .code = EIO, .message = blkfilter::device_name(device) + ": the stack is not what was set"});
-        return Applied{.done = std::move(*plan), .changed = true};
+        return Applied{.done = std::move(*plan), .changed = changes, .generation = *set};
     }
     return std::unexpected(last);
 }

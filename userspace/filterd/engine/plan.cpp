@@ -2,6 +2,7 @@
 #include "engine/plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
 
 namespace filterd {
@@ -60,11 +61,7 @@ private:
     }
 
     [[nodiscard]] Ownership ownership_of(const StackEntry& entry) const {
-        if (entry.owner == requested_tag)
-            return Ownership::requested;
-        if (entry.owner != declared_tag)
-            return Ownership::foreign;
-        return find(wanted_, entry.name) ? Ownership::declared : Ownership::orphaned;
+        return filterd::ownership_of(entry, wanted_);
     }
 
     /// The altitude that a filter shall have; nothing while no module of it is loaded.
@@ -90,19 +87,28 @@ private:
         const auto ownership = ownership_of(entry);
         const auto* filter = find(wanted_, entry.name);
         if (ownership == Ownership::orphaned)
-            return !circumstances_.prune;
+            return fate_of(entry, ownership) != Prune::goes;
         return ownership == Ownership::foreign || !filter || contains(stuck_, entry.name) ||
                altitude_of(*filter).value_or(entry.altitude) == entry.altitude;
+    }
+
+    [[nodiscard]] Prune fate_of(const StackEntry& entry, Ownership ownership) const {
+        return ownership == Ownership::orphaned && circumstances_.prune ? circumstances_.prune(entry.name)
+                                                                        : Prune::stays;
     }
 
     void keep(const StackEntry& entry) {
         const auto ownership = ownership_of(entry);
         plan_.ownership.push_back(ownership);
         const auto* filter = find(wanted_, entry.name);
-        if (ownership == Ownership::orphaned && circumstances_.prune) {
+        const auto fate = fate_of(entry, ownership);
+        if (fate == Prune::goes) {
             step(Step::Kind::detach, entry.name, "no file declares it any more");
             return;
         }
+        if (fate == Prune::asks)
+            step(Step::Kind::blocked, entry.name,
+                 fmt::format("its history would be lost: name it, --prune-named {}", entry.name));
         if (!filter || ownership == Ownership::foreign) {
             if (filter)
                 step(Step::Kind::blocked, entry.name,
@@ -128,7 +134,9 @@ private:
             step(Step::Kind::change, entry.name,
                  fmt::format("altitude {} to {}", entry.altitude.to_string(), altitude.to_string()));
         }
-        const bool other_options = filter.options != entry.options;
+        if (!filter.unusable.empty())
+            step(Step::Kind::blocked, entry.name, filter.unusable);
+        const bool other_options = filter.options && filter.options != entry.options;
         const bool fixed = contains(circumstances_.fixed, entry.name);
         if (other_options && fixed)
             step(Step::Kind::blocked, entry.name,
@@ -138,14 +146,18 @@ private:
         if (entry.owner != declared_tag)
             step(Step::Kind::change, entry.name, "a file declares it now");
         request.altitude = altitude;
-        if (!fixed)
-            request.options = filter.options;
+        if (!fixed && filter.options)
+            request.options = *filter.options;
         request.owner = declared_tag;
         plan_.entries.push_back(std::move(request));
     }
 
     void attach(const Wanted& filter) {
         const auto altitude = altitude_of(filter);
+        if (!filter.unusable.empty() || !filter.options) {
+            step(Step::Kind::blocked, filter.name, filter.unusable);
+            return;
+        }
         if (!altitude || !find(circumstances_.registered, filter.name)) {
             step(Step::Kind::blocked, filter.name, "no module that is loaded has this filter");
             return;
@@ -157,7 +169,7 @@ private:
         }
         step(Step::Kind::attach, filter.name, fmt::format("at altitude {}", altitude->to_string()));
         plan_.entries.push_back(
-            {.name = filter.name, .altitude = altitude, .options = filter.options, .owner = declared_tag});
+            {.name = filter.name, .altitude = altitude, .options = *filter.options, .owner = declared_tag});
     }
 
     std::span<const Wanted> wanted_;
@@ -171,6 +183,24 @@ private:
 
 const OwnerTag declared_tag = tag("filterd:declared");
 const OwnerTag requested_tag = tag("filterd:request");
+
+Ownership ownership_of(const StackEntry& entry, std::span<const Wanted> wanted) {
+    if (entry.owner == requested_tag)
+        return Ownership::requested;
+    if (entry.owner != declared_tag)
+        return Ownership::foreign;
+    return find(wanted, entry.name) ? Ownership::declared : Ownership::orphaned;
+}
+
+std::string_view to_string(Step::Kind kind) {
+    constexpr std::array<std::string_view, 4> words{"attach", "change", "detach", "blocked"};
+    return words.at(static_cast<std::size_t>(kind));
+}
+
+std::string_view to_string(Ownership ownership) {
+    constexpr std::array<std::string_view, 4> words{"declared", "requested", "orphaned", "foreign"};
+    return words.at(static_cast<std::size_t>(ownership));
+}
 
 bool Plan::changes() const {
     return std::ranges::any_of(steps, [](const Step& step) { return step.kind != Step::Kind::blocked; });

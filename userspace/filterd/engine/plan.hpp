@@ -6,6 +6,7 @@
 
 #include <blkfilter/types.hpp>
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -30,7 +31,9 @@ extern const blkfilter::OwnerTag requested_tag;
 struct Wanted {
     std::string name{};
     std::optional<blkfilter::Altitude> altitude{}; ///< the module's own without it
-    blkfilter::Bytes options{};
+    /// Nothing: they are not known; what is attached keeps its own.
+    std::optional<blkfilter::Bytes> options{blkfilter::Bytes{}};
+    std::string unusable{}; ///< why it cannot be attached here, and what to do; empty: it can
 };
 
 /// One thing that is to be done, or cannot be.
@@ -43,6 +46,11 @@ struct Step {
 
     bool operator==(const Step&) const = default;
 };
+
+/// "attach"
+std::string_view to_string(Step::Kind kind);
+/// "declared"
+std::string_view to_string(Ownership ownership);
 
 /// What is to be done on one device.
 struct Plan {
@@ -57,12 +65,23 @@ struct Plan {
     [[nodiscard]] bool is_blocked() const;
 };
 
+/// What becomes of an orphaned filter.
+enum class Prune {
+    stays,
+    goes,
+    asks, ///< it should go, but something would be lost with it: it must be named
+};
+using PruneRule = std::function<Prune(const std::string& filter)>;
+
 /// What a plan is made by, beside what is wanted and what is there.
 struct Circumstances {
     std::vector<blkfilter::FilterInfo> registered{}; ///< filters of the modules that are loaded
     std::vector<std::string> fixed{}; ///< filters that take no other options while they are attached
-    bool prune{};                     ///< orphaned filters go
+    PruneRule prune{};                ///< nothing: none goes
 };
+
+/// Whose a filter is where @p wanted is declared.
+Ownership ownership_of(const blkfilter::StackEntry& entry, std::span<const Wanted> wanted);
 
 /// @param wanted  each filter once.
 Plan make_plan(std::span<const Wanted> wanted, const blkfilter::Stack& present,

@@ -60,6 +60,8 @@ std::optional<StackEntry> SimulatedEngine::entry_of(const Stack& present, const 
         return {};
     }
     entry.instance = stays->instance;
+    entry.provisional = stays->provisional;
+    entry.from_first_bio = stays->from_first_bio;
     return entry;
 }
 
@@ -98,9 +100,56 @@ Result<std::uint64_t> SimulatedEngine::set_stack(const DeviceId& device,
         return failure(error);
     if (change.dry_run)
         return stack.generation;
+    for (auto& entry : next)
+        entry.provisional = entry.provisional && !change.confirm;
     stack.entries = std::move(next);
     stack.generation = ++generation_;
     return stack.generation;
+}
+
+Result<std::vector<DeviceId>> SimulatedEngine::devices() const {
+    std::vector<DeviceId> list;
+    for (const auto& [device, stack] : stacks_)
+        if (!stack.entries.empty())
+            list.push_back(device);
+    return list;
+}
+
+Result<blkfilter::Version> SimulatedEngine::version() const {
+    return blkfilter::Version{.interface = 1, .hook_active = true, .node_ioctls = true};
+}
+
+Result<std::uint32_t> SimulatedEngine::add_rule(const blkfilter::RuleRequest& rule) {
+    rules_.emplace(++rule_, rule);
+    return rule_;
+}
+
+Result<void> SimulatedEngine::remove_rule(std::uint32_t id) {
+    if (rules_.erase(id) == 0)
+        return failure(ENOENT);
+    return {};
+}
+
+Result<std::vector<blkfilter::Rule>> SimulatedEngine::rules() const {
+    std::vector<blkfilter::Rule> list;
+    for (const auto& [id, rule] : rules_)
+        list.push_back({.id = id,
+                        .keys = rule.keys,
+                        .entries = static_cast<std::uint32_t>(rule.entries.size()),
+                        .provisional = rule.provisional});
+    return list;
+}
+
+Result<blkfilter::Point> SimulatedEngine::point(const blkfilter::PointRequest& request) {
+    for (const auto& device : request.close)
+        if (!stacks_.contains(device))
+            return failure(ENODEV);
+    return blkfilter::Point{.id = request.id, .closed = {}, .frozen = {}};
+}
+
+Result<std::size_t> SimulatedEngine::command(const DeviceId&, std::string_view, std::uint32_t,
+                                             std::span<std::byte>) {
+    return failure(EOPNOTSUPP);
 }
 
 void SimulatedEngine::register_filter(const std::string& name, Altitude altitude, bool fixed_options) {
@@ -109,12 +158,42 @@ void SimulatedEngine::register_filter(const std::string& name, Altitude altitude
                                      .fixed_options = fixed_options});
 }
 
-void SimulatedEngine::add_device(const DeviceId& device) {
-    stacks_.insert_or_assign(device, Stack{.device = device});
+namespace {
+
+bool fits(const blkfilter::RuleKeys& wanted, const blkfilter::RuleKeys& known) {
+    const auto same = [](const auto& want, const auto& is) { return !want || want == is; };
+    return (wanted.kind == blkfilter::RuleKeys::Kind::any || wanted.kind == known.kind) &&
+           same(wanted.major, known.major) && same(wanted.name, known.name) &&
+           same(wanted.driver, known.driver) && same(wanted.partuuid, known.partuuid) &&
+           same(wanted.partlabel, known.partlabel) && same(wanted.wwid, known.wwid);
+}
+
+} // namespace
+
+void SimulatedEngine::add_device(const DeviceId& device, const blkfilter::RuleKeys& known) {
+    Stack stack{.device = device};
+    const auto rule =
+        std::ranges::find_if(rules_, [&](const auto& one) { return fits(one.second.keys, known); });
+    std::vector<StackEntry> entries;
+    if (rule != rules_.end() && check(stack, rule->second.entries, entries) == 0) {
+        for (auto& entry : entries) {
+            entry.from_first_bio = true;
+            entry.provisional = rule->second.provisional.count() > 0;
+        }
+        stack.entries = std::move(entries);
+        stack.generation = ++generation_;
+    }
+    stacks_.insert_or_assign(device, std::move(stack));
 }
 
 void SimulatedEngine::remove_device(const DeviceId& device) {
     stacks_.erase(device);
+}
+
+void SimulatedEngine::end_provisional() {
+    for (auto& [device, stack] : stacks_)
+        if (std::erase_if(stack.entries, [](const StackEntry& entry) { return entry.provisional; }) > 0)
+            stack.generation = ++generation_;
 }
 
 } // namespace filterd

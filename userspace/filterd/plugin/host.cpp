@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "plugin/host.hpp"
 
+#include "plugin/command_call.hpp"
+
 #include <algorithm>
+#include <cerrno>
 #include <fmt/format.h>
 #include <iostream>
+#include <map>
+#include <mutex>
 
 namespace filterd::plugin {
 
@@ -11,7 +16,7 @@ using config::Node;
 
 namespace {
 
-thread_local std::string_view calling;
+thread_local const std::string* calling = nullptr;
 
 } // namespace
 
@@ -54,8 +59,14 @@ struct Services {
         return const_cast<Values::Value*>(reinterpret_cast<const Values::Value*>(node));
     }
 
-    static void log(filterd_priority, const char* line) {
-        std::cerr << fmt::format("plugin {}: {}\n", calling, line ? line : "");
+    static void log(filterd_priority priority, const char* line) {
+        const auto text = fmt::format("plugin {}: {}", calling ? *calling : "?", line ? line : "");
+        if (const auto& tell = surroundings().tell)
+            tell({.priority = static_cast<Priority>(std::clamp(priority, FILTERD_ERROR, FILTERD_DEBUG)),
+                  .type = "plugin",
+                  .text = text});
+        else
+            std::cerr << text << '\n';
     }
 
     static const filterd_node* find(const filterd_node* mapping, const char* key) {
@@ -131,15 +142,86 @@ struct Services {
         });
     }
 
+    static CommandCall* call_of(filterd_call* call) { return reinterpret_cast<CommandCall*>(call); }
+    static const CommandCall* call_of(const filterd_call* call) {
+        return reinterpret_cast<const CommandCall*>(call);
+    }
+
+    static const char* argument(const filterd_call* call, const char* name) {
+        return call ? call_of(call)->argument(name) : nullptr;
+    }
+
+    static bool number_argument(const filterd_call* call, const char* name, std::uint64_t* value) {
+        return call && value && call_of(call)->number(name, *value);
+    }
+
+    static const char* device(const filterd_call* call) { return call ? call_of(call)->device() : nullptr; }
+
+    static int control(filterd_call* call, std::uint32_t number, void* buffer, std::size_t size,
+                       std::size_t* length) {
+        std::size_t answered = 0;
+        if (!call || (!buffer && size != 0))
+            return -EINVAL;
+        const int result = call_of(call)->control(number, {static_cast<std::byte*>(buffer), size}, answered);
+        if (length)
+            *length = answered;
+        return result;
+    }
+
+    static bool answer(filterd_call* call, const char* json) {
+        return call && json && call_of(call)->answer(json);
+    }
+
+    static bool print(filterd_call* call, const char* text) {
+        return call && text && call_of(call)->print(text);
+    }
+
+    static void more(filterd_call* call, const char* cursor) {
+        if (call && cursor)
+            call_of(call)->more(cursor);
+    }
+
+    static void fail(filterd_call* call, int code, const char* text) {
+        if (call)
+            call_of(call)->fail(code, text ? text : "");
+    }
+
+    static void progress(filterd_call* call, std::uint32_t thousandths, const char* text) {
+        if (call)
+            call_of(call)->progress(thousandths, text ? text : "");
+    }
+
+    /// One for each plugin, made when it asks; its text stays.
+    static const char* state_folder() {
+        static std::mutex mutex;
+        static std::map<std::string, std::string> folders;
+        if (!calling || surroundings().state_folder.empty())
+            return nullptr;
+        const std::scoped_lock lock{mutex};
+        const auto [folder, added] = folders.try_emplace(*calling);
+        std::error_code error;
+        if (added)
+            folder->second = surroundings().state_folder / *calling;
+        std::filesystem::create_directories(folder->second, error);
+        return error ? nullptr : folder->second.c_str();
+    }
+
     static bool write(filterd_sink* sink, const void* data, std::size_t size) {
         return sink && reinterpret_cast<Sink*>(sink)->write(data, size);
     }
 };
 
-Call::Call(std::string_view plugin) : before_{std::exchange(calling, plugin)} {}
+Call::Call(const std::string& plugin, std::string_view what) : note_{plugin, what} {
+    calling = &plugin;
+}
 
 Call::~Call() {
-    calling = before_;
+    calling = nullptr;
+}
+
+Surroundings& surroundings() {
+    static Surroundings all;
+    return all;
 }
 
 const filterd_host& services() {
@@ -154,7 +236,17 @@ const filterd_host& services() {
                                        .boolean = Services::boolean,
                                        .number = Services::number,
                                        .bytes = Services::bytes,
-                                       .write = Services::write};
+                                       .write = Services::write,
+                                       .argument = Services::argument,
+                                       .number_argument = Services::number_argument,
+                                       .device = Services::device,
+                                       .control = Services::control,
+                                       .answer = Services::answer,
+                                       .print = Services::print,
+                                       .more = Services::more,
+                                       .fail = Services::fail,
+                                       .progress = Services::progress,
+                                       .state_folder = Services::state_folder};
     return host;
 }
 

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 /// @file
 /// What plugins use of filterd: struct filterd_host of <filterd/plugin.h>, on the functions of
-/// config/node.hpp.
+/// config/node.hpp and CommandCall.
 #pragma once
 
 #include "config/node.hpp"
+#include "daemon/notice.hpp"
+#include "plugin/crash.hpp"
 
 #include <filterd/plugin.h>
 
 #include <cstddef>
 #include <deque>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <set>
@@ -21,7 +24,7 @@ namespace filterd::plugin {
 /// An answer of a plugin.
 class Sink {
 public:
-    static constexpr std::size_t most_bytes = 1 << 20;
+    static constexpr std::size_t most_bytes = FILTERD_ANSWER_BYTES;
 
     bool write(const void* data, std::size_t size);
     [[nodiscard]] const std::string& text() const { return text_; }
@@ -66,19 +69,27 @@ private:
     std::deque<std::string> texts_;
 };
 
-/// While it lives, this thread is in that plugin: its lines in the journal have the plugin's name.
+/// While it lives, this thread is in that plugin: its lines in the journal have the plugin's name, and a
+/// crash is noted.
 class Call {
 public:
-    explicit Call(std::string_view plugin);
+    Call(const std::string& plugin, std::string_view what);
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
     ~Call();
 
 private:
-    std::string_view before_;
+    InPlugin note_;
 };
 
-/// The services, the same for all plugins. What they log goes to standard error.
+/// Where the plugins' lines and their state go. To be set before the first plugin is loaded.
+struct Surroundings {
+    Tell tell{};                          ///< nothing: to standard error
+    std::filesystem::path state_folder{}; ///< one of each plugin's is in it; empty: none
+};
+Surroundings& surroundings();
+
+/// The services, the same for all plugins.
 const filterd_host& services();
 
 } // namespace filterd::plugin

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "plugin/library.hpp"
 
+#include "plugin/commands.hpp"
 #include "plugin/host.hpp"
 
 #define BOOST_DLL_USE_STD_FS
@@ -38,15 +39,6 @@ std::string check_trust(const std::filesystem::path& path) {
     if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
         return "others than root may write it: chmod go-w";
     return {};
-}
-
-/// filterd-NAME.so
-std::optional<std::string> name_of(const std::filesystem::path& file) {
-    constexpr std::string_view prefix = "filterd-";
-    const auto stem = file.stem().string();
-    if (file.extension() != ".so" || !stem.starts_with(prefix) || stem.size() == prefix.size())
-        return {};
-    return stem.substr(prefix.size());
 }
 
 /// The whole text of the loader, which only the throwing function has.
@@ -101,8 +93,16 @@ Result<filterd_plugin> copy(const std::filesystem::path& file, const filterd_plu
 
 } // namespace
 
+std::optional<std::string> plugin_name(const std::filesystem::path& file) {
+    constexpr std::string_view prefix = "filterd-";
+    const auto stem = file.stem().string();
+    if (file.extension() != ".so" || !stem.starts_with(prefix) || stem.size() == prefix.size())
+        return {};
+    return stem.substr(prefix.size());
+}
+
 Result<Loaded> Loaded::load(const std::filesystem::path& file, bool trusted) {
-    const auto name = name_of(file);
+    const auto name = plugin_name(file);
     if (!name)
         return refused(file, "is not called filterd-NAME.so");
     if (!std::filesystem::is_regular_file(file))
@@ -115,10 +115,11 @@ Result<Loaded> Loaded::load(const std::filesystem::path& file, bool trusted) {
     const auto plugin = copy(file, **opened);
     if (!plugin)
         return std::unexpected(plugin.error());
+    if (const auto wrong = wrong_with_commands(*plugin); !wrong.empty())
+        return refused(file, wrong);
     if (*name != plugin->name)
         return refused(
             file, fmt::format("calls itself '{}': it must be filterd-{}.so", plugin->name, plugin->name));
-    const Call call{plugin->name};
     if (plugin->load && plugin->load(&services()) != 0)
         return refused(file, "does not want to be loaded, see above");
     return Loaded{*plugin};
@@ -129,7 +130,6 @@ std::optional<std::string> Loaded::options(const config::Filter& filter,
     Values values{diagnostics, filter.position};
     Sink sink;
     const auto before = diagnostics.errors();
-    const Call call{plugin_.name};
     const int result = plugin_.options(values.mapping(filter.options), sink.handle());
     values.refuse_unknown(filter.name);
     if (sink.overflowed())
@@ -142,15 +142,18 @@ std::optional<std::string> Loaded::options(const config::Filter& filter,
     return diagnostics.errors() == before ? std::optional{sink.text()} : std::nullopt;
 }
 
-const Result<Loaded>& Plugins::of_filter(const std::string& filter) {
-    const auto found = loaded_.find(filter);
-    if (found != loaded_.end())
-        return found->second;
-    auto loaded = Loaded::load(folder_ / fmt::format("filterd-{}.so", filter), trusted_);
-    if (loaded && loaded->plugin().filter != filter)
-        loaded = refused(folder_ / fmt::format("filterd-{}.so", filter),
-                         fmt::format("is for the filter '{}'", loaded->plugin().filter));
-    return loaded_.emplace(filter, std::move(loaded)).first->second;
+std::string Loaded::describe(std::string_view options) const {
+    Sink sink;
+    if (!plugin_.describe || plugin_.describe(options.data(), options.size(), sink.handle()) != 0)
+        return std::string{options};
+    return sink.text();
+}
+
+std::string Loaded::probe() const {
+    Sink why;
+    if (!plugin_.probe || plugin_.probe(why.handle()) == 0)
+        return {};
+    return why.text().empty() ? "its plugin says that it cannot be used here, and not why" : why.text();
 }
 
 } // namespace filterd::plugin

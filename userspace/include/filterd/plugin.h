@@ -41,7 +41,7 @@ extern "C" {
 #define FILTERD_DEADLINE_SECONDS 10
 #define FILTERD_ANSWER_BYTES (1u << 20)
 
-/* NOLINTBEGIN(readability-identifier-naming): names as C has them. */
+/* NOLINTBEGIN(readability-identifier-naming,modernize-redundant-void-arg): as C has it. */
 
 /** A value of a configuration file, which knows where it stands. */
 struct filterd_node;
@@ -217,7 +217,7 @@ struct filterd_plugin {
     int (*event)(struct filterd_call* call, uint64_t value, const void* data, size_t size);
 };
 
-/* NOLINTEND(readability-identifier-naming) */
+/* NOLINTEND(readability-identifier-naming,modernize-redundant-void-arg) */
 
 #define FILTERD_PLUGIN_EXPORT __attribute__((visibility("default")))
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "table.hpp"
+#include <blkfilter-common/table.hpp>
 
 #include <cstdlib>
 #include <libsmartcols/libsmartcols.h>
 #include <new>
 
-namespace blkfilter::tool {
+namespace blkfilter::common {
 
 namespace {
 
@@ -28,9 +28,9 @@ void Table::Release::operator()(libscols_table* table) const {
     scols_unref_table(table);
 }
 
-Table::Table(std::initializer_list<Column> columns) : table_{require(scols_new_table())} {
+Table::Table(std::span<const Column> columns) : table_{require(scols_new_table())} {
     for (const auto& column : columns)
-        require(scols_table_new_column(table_.get(), column.heading, 0,
+        require(scols_table_new_column(table_.get(), column.heading, static_cast<double>(column.least_width),
                                        column.align == Align::right ? SCOLS_FL_RIGHT : 0));
 }
 
@@ -38,6 +38,10 @@ void Table::add_row(const std::vector<std::string>& cells) {
     auto* line = require(scols_table_new_line(table_.get(), nullptr));
     for (std::size_t column = 0; column < cells.size(); ++column)
         require_done(scols_line_set_data(line, column, cells[column].c_str()));
+}
+
+void Table::hide_heading() {
+    require_done(scols_table_enable_noheadings(table_.get(), 1));
 }
 
 std::string Table::to_string() const {
@@ -52,4 +56,8 @@ std::string Table::to_string() const {
     return result;
 }
 
-} // namespace blkfilter::tool
+std::size_t Table::width(std::size_t column) const {
+    return scols_column_get_width(require(scols_table_get_column(table_.get(), column)));
+}
+
+} // namespace blkfilter::common

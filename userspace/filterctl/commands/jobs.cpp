@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#include "client/progress.hpp"
+#include "commands/arguments.hpp"
+#include "commands/commands.hpp"
+#include "output/records.hpp"
+
+#include <blkfilter-common/quantity.hpp>
+
+#include <fmt/format.h>
+#include <memory>
+
+namespace filterctl {
+
+namespace {
+
+std::string jobs_view(const Json& reply) {
+    auto jobs = list_of(reply, "jobs");
+    for (auto& job : jobs)
+        if (job.is_object())
+            job["done"] = percent_of(number_of(job, "thousandths"));
+    return table_of(jobs, {"job", "what", "state", "done", "text", "started", "ended"});
+}
+
+Json params_of(const std::string& job) {
+    return {{"job", blkfilter::common::parse_decimal(job).value_or(0)}};
+}
+
+/// Ends as the job has ended.
+Result<ExitCode> wait(Session& session, const std::string& job) {
+    auto params = params_of(job);
+    params["wait"] = true;
+    const auto reply = session.ask("job-show", params, for_ever);
+    if (!reply)
+        return std::unexpected(reply.error());
+    session.show(*reply, lines_of);
+    if (const auto& error = member(*reply, "error"); error.is_object())
+        return std::unexpected(failure_of(error));
+    if (text_of(*reply, "state") == "failed")
+        return std::unexpected(Failure{.code = "failed", .message = fmt::format("job {} failed", job)});
+    return ExitCode::done;
+}
+
+} // namespace
+
+void add_job_commands(CommandLine& line) {
+    const auto job = std::make_shared<std::string>();
+    auto* noun = line.add_noun("job", "What filterd works on, or has worked on");
+    line.add_command(noun, "list", "All jobs", [](Session& session) {
+        return session.ask_and_show("jobs", Json::object(), soon, jobs_view);
+    });
+    auto* show_command =
+        line.add_command(noun, "show", "One of them, with its result", [=](Session& session) {
+            return session.ask_and_show("job-show", params_of(*job), soon, lines_of);
+        });
+    auto* wait_command = line.add_command(noun, "wait", "Wait until it has ended; the exit code is the job's",
+                                          [=](Session& session) { return wait(session, *job); });
+    for (auto* command : {show_command, wait_command})
+        line.add_argument(command, "ID", *job, "Of the job", Hint::Kind::job)->check(number_complaint);
+}
+
+} // namespace filterctl

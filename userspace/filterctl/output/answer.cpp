@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#include "output/answer.hpp"
+#include "output/document.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace filterctl {
+
+namespace {
+
+std::unexpected<Failure> not_an_answer(const char* why) {
+    return std::unexpected(
+        Failure{.code = "failed", .message = fmt::format("filterd sent an answer that is none: {}", why)});
+}
+
+} // namespace
+
+/// All pages are of one kind.
+Result<void> AnswerPrinter::begin(Kind kind) {
+    if (kind_ == kind)
+        return {};
+    if (kind_ != Kind::nothing)
+        return not_an_answer("records and text");
+    kind_ = kind;
+    if (as_json_)
+        output_->print(fmt::format(R"({{"version":{},"{}":{})", document_version,
+                                   kind == Kind::records ? "records" : "text",
+                                   kind == Kind::records ? '[' : '"'));
+    return {};
+}
+
+void AnswerPrinter::print_records(const Json& records) {
+    if (!as_json_) {
+        output_->print(table_.page(records));
+        return;
+    }
+    for (const auto& record : records) {
+        output_->print((is_first_record_ ? "\n" : ",\n") + line_of(record));
+        is_first_record_ = false;
+    }
+}
+
+void AnswerPrinter::print_text(const Json& text) {
+    if (!as_json_) {
+        output_->print(text.get_ref<const std::string&>());
+        return;
+    }
+    // A part of a longer text: without the quotes around it.
+    const auto line = line_of(text);
+    output_->print(std::string_view{line}.substr(1, line.size() - 2));
+}
+
+Result<void> AnswerPrinter::page(const Json& page) {
+    const auto& records = member(page, "records");
+    const auto& text = member(page, "text");
+    if (records.is_array() && std::ranges::all_of(records, &Json::is_object)) {
+        // The last page of a text may be one of no records.
+        if (records.empty())
+            return {};
+        if (auto begun = begin(Kind::records); !begun)
+            return begun;
+        print_records(records);
+    } else if (text.is_string()) {
+        if (auto begun = begin(Kind::text); !begun)
+            return begun;
+        print_text(text);
+    } else {
+        return not_an_answer("neither records nor text");
+    }
+    output_->flush();
+    return {};
+}
+
+void AnswerPrinter::end(const Failure* failure) {
+    if (!as_json_ || (kind_ == Kind::nothing && failure))
+        return;
+    if (kind_ == Kind::nothing)
+        static_cast<void>(begin(Kind::records));
+    output_->print(kind_ == Kind::text ? "\"" : is_first_record_ ? "]" : "\n]");
+    if (failure)
+        output_->print(R"(,"error":)" + line_of(json_of(*failure)));
+    output_->print("}\n");
+}
+
+} // namespace filterctl

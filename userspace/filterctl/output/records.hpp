@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// Records, which are objects whose members nobody here knows, as a table.
+#pragma once
+
+#include "client/json.hpp"
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace filterctl {
+
+/// A value as people read it in a cell or behind a key: a text as it is, "-" for null, a list of such values
+/// with commas.
+std::string cell_of(const Json& value);
+
+/// A table that comes in pages: it begins before its end is known.
+class RecordTable {
+public:
+    /// The lines of more records, a list of objects. Their keys are the columns, in the order in which they
+    /// first come. The heading is in the first page, and again in one that brings new columns.
+    std::string page(const Json& records);
+
+private:
+    struct Column {
+        std::string key;
+        std::string heading;
+        bool numeric;
+        std::size_t width; ///< so far
+    };
+
+    bool add_columns(const Json& records);
+
+    std::vector<Column> columns_;
+};
+
+/// A table of the given members only.
+std::string table_of(const Json& records, const std::vector<std::string>& keys);
+
+/// "KEY: VALUE" for each member of a record, one a line.
+std::string lines_of(const Json& record);
+
+} // namespace filterctl

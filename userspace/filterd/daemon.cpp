@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include "daemon.hpp"
+
+#include "control/service.hpp"
+#include "control/version.hpp"
+#include "device/system.hpp"
+#include "plugin/crash.hpp"
+#include "plugin/host.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <fmt/format.h>
+#include <iostream>
+#include <mutex>
+#include <sys/epoll.h>
+#include <system_error>
+
+// Fields of the journal name the place in the source otherwise, for which nobody asks.
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-journal.h>
+
+namespace filterd {
+
+namespace {
+
+/// A line in the journal with fields to look for, or on standard error.
+void write_log(const Notice& notice) {
+    static const bool to_journal = std::getenv("JOURNAL_STREAM") != nullptr;
+    const auto priority = static_cast<int>(notice.priority);
+    const auto text = notice.device.empty() && notice.filter.empty() ? notice.text
+                      : notice.filter.empty() ? fmt::format("{}: {}", notice.device, notice.text)
+                      : notice.device.empty()
+                          ? fmt::format("{}: {}", notice.filter, notice.text)
+                          : fmt::format("{}: {}: {}", notice.device, notice.filter, notice.text);
+    if (to_journal) {
+        static_cast<void>(sd_journal_send(
+            "PRIORITY=%i", priority, "MESSAGE=%s", text.c_str(), "FILTERD_EVENT=%s", notice.type.c_str(),
+            "FILTERD_DEVICE=%s", notice.device.c_str(), "FILTERD_FILTER=%s", notice.filter.c_str(), nullptr));
+    } else if (notice.priority != Priority::debug) {
+        static std::mutex mutex;
+        const std::scoped_lock lock{mutex};
+        std::cerr << "filterd: " << text << '\n';
+    }
+}
+
+void block_signals() {
+    sigset_t signals{};
+    sigemptyset(&signals);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP})
+        sigaddset(&signals, signal);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+std::uint64_t monotonic_usec() {
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
+                                          std::chrono::steady_clock::now().time_since_epoch())
+                                          .count());
+}
+
+/// Reads the kernel's events from the moment on that it can.
+class KernelEvents {
+public:
+    KernelEvents(control::Loop& loop, control::Service& service) : loop_{loop}, service_{service} {
+        timer_ = loop_.every(std::chrono::seconds{1}, [this] { open(); });
+        open();
+    }
+
+private:
+    void open() {
+        if (stream_)
+            return;
+        auto opened = blkfilter::EventStream::open();
+        if (!opened)
+            return; // the module is not loaded yet
+        stream_.emplace(std::move(*opened));
+        source_ = loop_.watch(stream_->descriptor(), EPOLLIN, [this](std::uint32_t) { read(); });
+    }
+
+    void read() {
+        for (;;) {
+            const auto event = stream_->next(std::chrono::milliseconds{0});
+            if (!event || !*event)
+                return;
+            service_.heard(**event);
+        }
+    }
+
+    control::Loop& loop_;
+    control::Service& service_;
+    std::optional<blkfilter::EventStream> stream_;
+    std::unique_ptr<control::Source> source_;
+    std::unique_ptr<control::Source> timer_;
+};
+
+} // namespace
+
+void run_daemon(const DaemonOptions& options) {
+    block_signals();
+    std::filesystem::create_directories(options.runtime_folder);
+    const auto crashes = options.runtime_folder / "crashes";
+    plugin::note_crashes(crashes);
+    plugin::surroundings() = {.tell = write_log, .state_folder = options.state_folder / "plugins"};
+
+    control::Loop loop;
+    KernelEngine engine;
+    KernelModules modules;
+    if (const auto loaded = modules.load("blkfilter"); !loaded)
+        write_log({.priority = Priority::error, .type = "failed", .text = loaded.error().message});
+    plugin::Managed filters{
+        {.folder = options.plugin_folder, .crashes = crashes}, engine, modules, write_log};
+    control::Service service{{.loop = loop,
+                              .engine = engine,
+                              .filters = filters,
+                              .config = options.config,
+                              .state = {.rules = options.runtime_folder / "rules.json",
+                                        .rollback = options.runtime_folder / "rollback.json"},
+                              .socket = options.runtime_folder / "control.sock",
+                              .log = write_log}};
+    const KernelEvents events{loop, service};
+    const device::Monitor monitor{loop.handle(), [&](const device::Facts& facts) { service.appeared(facts); },
+                                  [&](const blkfilter::DeviceId& device) { service.gone(device); }};
+    service.begin(device::enumerate(), [] { static_cast<void>(sd_notify(0, "READY=1")); });
+    const auto reload = loop.on_signal(SIGHUP, [&] {
+        static_cast<void>(sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+                                     static_cast<unsigned long long>(monotonic_usec())));
+        service.reload([] { static_cast<void>(sd_notify(0, "READY=1")); });
+    });
+    const auto end = [&] {
+        static_cast<void>(sd_notify(0, "STOPPING=1"));
+        loop.end();
+    };
+    const auto terminate = loop.on_signal(SIGTERM, end);
+    const auto interrupt = loop.on_signal(SIGINT, end);
+    static_cast<void>(sd_event_set_watchdog(loop.handle(), 1));
+    write_log(
+        {.priority = Priority::info, .type = "started", .text = fmt::format("filterd {}", control::version)});
+    loop.run();
+}
+
+} // namespace filterd

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/desired.hpp"
+
+#include <map>
+
+namespace filterd {
+
+std::optional<Desired> load_desired(const ConfigFiles& files, Filters& filters,
+                                    config::Diagnostics& diagnostics) {
+    Desired desired;
+    const auto texts = config::load(files.main, files.folder, diagnostics);
+    desired.config = config::read(texts, diagnostics);
+    for (const auto& file : texts)
+        desired.files.push_back(file.name);
+    for (const auto& device : desired.config.devices) {
+        auto& stack = desired.wanted.emplace_back();
+        for (const auto& filter : device.stack)
+            stack.push_back({.name = filter.name,
+                             .altitude = filter.altitude,
+                             .options = filters.options(filter, diagnostics)});
+    }
+    if (diagnostics.has_errors())
+        return {};
+    desired.loaded = std::chrono::system_clock::now();
+    look_for_modules(desired, filters);
+    return desired;
+}
+
+void look_for_modules(Desired& desired, Filters& filters) {
+    std::map<std::string, std::string> unusable; // each filter is looked at once
+    for (auto& stack : desired.wanted)
+        for (auto& filter : stack) {
+            const auto [known, added] = unusable.try_emplace(filter.name);
+            if (added)
+                if (const auto usable = filters.make_usable(filter.name); !usable)
+                    known->second = usable.error().message;
+            filter.unusable = known->second;
+        }
+}
+
+} // namespace filterd
