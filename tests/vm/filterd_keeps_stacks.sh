@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 # filterd on the real kernel, with udev: a disk that is there, one that appears, a partition that has its filters before its first bio;
 # a kill in mid-apply; a filter of somebody else; drift; what is declared no more; filterctl's commands for cbt-only, whose extents cover
-# what was written. Under systemd: tests/install/filterd-guest.sh.
-# lab: kernels debug 6.12 6.1
-# lab: timeout 300
+# what was written.
+# lab: kernels 6.12 6.1
+# lab: timeout 600
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
 
@@ -16,6 +16,10 @@ daemon() { # starts it, and waits until all devices that are there are as declar
         --state-folder $folder/state 2>> $folder/log &
     filterd=$!
     wait_until 30 filterctl status > /dev/null 2>&1
+}
+
+end_filterd() { # whichever it is by then
+    end_process "$filterd"
 }
 
 filterctl() {
@@ -52,6 +56,7 @@ END
 
 load_filters
 load blkfilter-cbt
+on_exit detach_all
 null_disk one size=64 memory_backed=1 discard=1
 first=$NULL_DISK
 modprobe loop max_part=7
@@ -59,8 +64,8 @@ start_udev
 declare_devices 64KiB
 filterd --check --config $config --config-folder $folder/conf.d --plugin-folder /job/plugins
 daemon
-on_exit end_process "$filterd"
-wait_until 30 has_state first "in sync"
+on_exit end_filterd
+wait_until 10 has_state first "in sync"
 [ "$(filters_of "$first")" = cbt-only ] || fail "the first disk has '$(filters_of "$first")'"
 [ "$(state second) $(state part)" = "pending pending" ] || fail "what is not there is $(state second), $(state part)"
 
@@ -85,9 +90,9 @@ loop=$(losetup --find --show --partscan $folder/image)
 on_exit losetup --detach "$loop"
 ln -s "$loop" /dev/later
 on_exit rm -f /dev/later
-udevadm trigger --settle "$loop"
-wait_until 60 has_state second "in sync"
-wait_until 60 has_state part "in sync"
+udevadm trigger "$loop"
+wait_until 10 has_state second "in sync"
+wait_until 10 has_state part "in sync"
 filterctl --json status | jq -e '.devices[] | select(.name == "part") | .present[0].stack[0].from_first_bio' > /dev/null ||
     fail "the partition's first bio was missed"
 filterctl --json status | jq -e '.devices[] | select(.name == "second") | .present[0].stack[0].from_first_bio | not' > /dev/null ||
@@ -123,8 +128,8 @@ for ((i = 0; i < (KERNEL_IS_DEBUG ? 2 : 6); i++)); do
     kill -KILL "$filterd"
     wait "$filterd" "$apply" || true
     daemon
-    wait_until 30 has_state first "in sync"
-    wait_until 30 has_state part "in sync"
+    wait_until 10 has_state first "in sync"
+    wait_until 10 has_state part "in sync"
     [ "$(tool stack "$first" --json | jq -r '.filters[] | select(.name == "cbt-only") | .altitude')" = $((450001 + i)) ] ||
         fail "kernel and files disagree: $(tool stack "$first")"
 done
@@ -136,7 +141,7 @@ filterctl apply --prune --prune-named cbt-only --rollback-after 3s > /dev/null
 kill -KILL "$filterd"
 wait "$filterd" || true
 daemon
-wait_until 30 has_filters "$first" "cbt-only test3"
+wait_until 10 has_filters "$first" "cbt-only test3"
 kill "$filterd"
 wait "$filterd" || fail "filterd has ended with $?"
 [ "$(filters_of "$first")" = "cbt-only test3" ] || fail "the filters went with filterd"

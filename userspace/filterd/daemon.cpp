@@ -79,11 +79,12 @@ private:
     }
 
     void read() {
-        for (;;) {
-            const auto event = stream_->next(std::chrono::milliseconds{0});
-            if (!event || !*event)
+        while (stream_) {
+            const auto next = stream_->next(std::chrono::milliseconds{0});
+            const auto event = next.value_or(std::nullopt);
+            if (!event)
                 return;
-            service_.heard(**event);
+            service_.heard(*event);
         }
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "commands/stacks.hpp"
 #include "fake_daemon.hpp"
 
 #include <gtest/gtest.h>
@@ -257,6 +258,17 @@ TEST(Stack, is_shown_by_declared_and_by_kernel_name) {
     EXPECT_EQ(run_on(daemon, {"stack", "show", "sdd"}).output, "sdd, 4095:4\n");
 }
 
+TEST(Stack, is_found_by_the_number_behind_a_path) {
+    const auto status = Json::parse(R"({"others":[{"device":"sda","number":"4095:1","stack":[]},
+                                                  {"device":"sdb","number":"","stack":[]}]})");
+    DeviceName device{"/dev/disk/by-id/nothing"};
+    EXPECT_EQ(device.number, "");
+    EXPECT_TRUE(stacks_of(status, device).empty());
+    device.number = "4095:1";
+    ASSERT_EQ(stacks_of(status, device).size(), 1U);
+    EXPECT_EQ(stacks_of(status, device)[0]["device"], "sda");
+}
+
 TEST(Stack, of_several_devices_is_shown_for_each) {
     const FakeDaemon daemon{stacks()};
     EXPECT_EQ(run_on(daemon, {"stack", "show", "many"}).output,
@@ -310,10 +322,10 @@ TEST(Lists, are_tables) {
 }
 
 TEST(Plugin, is_shown_with_its_commands) {
-    const auto answer = result(Json::parse(R"({"plugins":[{"name":"cbt-only","noun":"cbt","state":"ready",
-        "commands":[{"name":"list","description":"All"}]}]})"));
+    const auto answer = result(Json::parse(R"({"plugins":[{"state":"ready","noun":"cbt","name":"cbt-only",
+        "why":null,"other":"","more":1,"commands":[{"name":"list","description":"All"}]}]})"));
     EXPECT_EQ(run_with("plugins", answer, {"plugin", "show", "cbt-only"}).output,
-              "name: cbt-only\nnoun: cbt\nstate: ready\ncommand: filterctl cbt list: All\n");
+              "name: cbt-only\nnoun: cbt\nstate: ready\nmore: 1\ncommand: filterctl cbt list: All\n");
     const auto missing = run_with("plugins", answer, {"plugin", "show", "x"});
     EXPECT_EQ(missing.code, ExitCode::no_such_thing);
     EXPECT_EQ(missing.talk, "filterctl: there is no plugin 'x'\n");

@@ -134,6 +134,20 @@ TEST(Keeper, does_nothing_where_two_devices_fit_until_one_is_gone) {
     EXPECT_EQ(world.stack(both.id), "ca");
 }
 
+TEST(Keeper, takes_another_medium_for_another_device) {
+    World world;
+    world.write(one_disk);
+    const auto old = disk(0, "S1", 1);
+    world.kernel.add_device(old.id);
+    world.start({{old.id, old}});
+    const auto next = disk(0, "S1", 2);
+    world.kernel.remove_device(old.id);
+    world.kernel.add_device(next.id);
+    world.keeper->appeared(next);
+    EXPECT_EQ(world.keeper->devices().size(), 1) << "nobody says that the old one is gone";
+    EXPECT_EQ(world.stack(next.id), "ca");
+}
+
 TEST(Keeper, keeps_what_held_when_the_new_files_are_wrong) {
     World world;
     world.write(one_disk);

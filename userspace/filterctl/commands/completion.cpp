@@ -26,7 +26,6 @@ public:
                 option_ = option;
         } else if (const auto* command = find_command(word)) {
             app_ = command;
-            arguments_ = 0;
         } else {
             ++arguments_;
         }

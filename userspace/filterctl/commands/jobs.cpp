@@ -21,6 +21,10 @@ std::string jobs_view(const Json& reply) {
     return table_of(jobs, {"job", "what", "state", "done", "text", "started", "ended"});
 }
 
+std::string job_view(const Json& job) {
+    return lines_of(job, {"job", "what", "state", "thousandths", "text", "started", "ended"});
+}
+
 Json params_of(const std::string& job) {
     return {{"job", blkfilter::common::parse_decimal(job).value_or(0)}};
 }
@@ -32,7 +36,7 @@ Result<ExitCode> wait(Session& session, const std::string& job) {
     const auto reply = session.ask("job-show", params, for_ever);
     if (!reply)
         return std::unexpected(reply.error());
-    session.show(*reply, lines_of);
+    session.show(*reply, job_view);
     if (const auto& error = member(*reply, "error"); error.is_object())
         return std::unexpected(failure_of(error));
     if (text_of(*reply, "state") == "failed")
@@ -50,7 +54,7 @@ void add_job_commands(CommandLine& line) {
     });
     auto* show_command =
         line.add_command(noun, "show", "One of them, with its result", [=](Session& session) {
-            return session.ask_and_show("job-show", params_of(*job), soon, lines_of);
+            return session.ask_and_show("job-show", params_of(*job), soon, job_view);
         });
     auto* wait_command = line.add_command(noun, "wait", "Wait until it has ended; the exit code is the job's",
                                           [=](Session& session) { return wait(session, *job); });

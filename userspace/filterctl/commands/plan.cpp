@@ -78,6 +78,7 @@ Result<ExitCode> roll_back(Session& session) {
     const auto reply = ask_for_change(session, "rollback", Json::object());
     if (!reply)
         return std::unexpected(reply.error());
+    session.say("what was applied is undone");
     return ExitCode::done;
 }
 

@@ -20,7 +20,8 @@ std::string plugin_view(const Json& reply) {
     const auto& plugin = member(reply, "plugin");
     auto record = plugin;
     record.erase("commands");
-    auto view = lines_of(record);
+    auto view =
+        lines_of(record, {"name", "version", "description", "noun", "filter", "module", "state", "why"});
     for (const auto& command : list_of(plugin, "commands"))
         view += fmt::format("command: filterctl {} {}: {}\n", text_of(plugin, "noun"),
                             text_of(command, "name"), text_of(command, "description"));

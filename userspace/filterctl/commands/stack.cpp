@@ -26,9 +26,11 @@ std::unexpected<Failure> not_found(std::string message) {
 
 /// Why there is no stack to show. A device that has none is no failure.
 Result<void> no_stack(Session& session, const Json& status, const DeviceName& device) {
-    if (const auto& declared = declaration_of(status, device.name); declared.is_object())
-        return not_found(fmt::format("'{}' is declared, but {}: {}", device.name, text_of(declared, "state"),
-                                     text_of(declared, "why")));
+    if (const auto& declared = declaration_of(status, device.name); declared.is_object()) {
+        const auto why = text_of(declared, "why");
+        return not_found(fmt::format("'{}' is declared, but {}{}{}", device.name, text_of(declared, "state"),
+                                     why.empty() ? "" : ": ", why));
+    }
     const auto reply = session.ask("devices", Json::object(), soon);
     if (!reply)
         return std::unexpected(reply.error());

@@ -28,7 +28,7 @@ Result<ExitCode> watch(Session& session, const std::optional<std::uint64_t>& cou
     if (watched || (watched.error().code == "timeout" && !count))
         return ExitCode::done;
     auto failure = watched.error();
-    if (failure.code == "timeout")
+    if (count && failure.code == "timeout")
         failure.message = fmt::format("{} of {} events came in time", seen, *count);
     return std::unexpected(std::move(failure));
 }

@@ -18,16 +18,19 @@ std::unexpected<Failure> not_an_answer(const char* why) {
 
 /// All pages are of one kind.
 Result<void> AnswerPrinter::begin(Kind kind) {
-    if (kind_ == kind)
-        return {};
-    if (kind_ != Kind::nothing)
+    if (kind_ == Kind::nothing)
+        print_head(kind);
+    if (kind_ != kind)
         return not_an_answer("records and text");
+    return {};
+}
+
+void AnswerPrinter::print_head(Kind kind) {
     kind_ = kind;
     if (as_json_)
         output_->print(fmt::format(R"({{"version":{},"{}":{})", document_version,
                                    kind == Kind::records ? "records" : "text",
                                    kind == Kind::records ? '[' : '"'));
-    return {};
 }
 
 void AnswerPrinter::print_records(const Json& records) {
@@ -76,7 +79,7 @@ void AnswerPrinter::end(const Failure* failure) {
     if (!as_json_ || (kind_ == Kind::nothing && failure))
         return;
     if (kind_ == Kind::nothing)
-        static_cast<void>(begin(Kind::records));
+        print_head(Kind::records);
     output_->print(kind_ == Kind::text ? "\"" : is_first_record_ ? "]" : "\n]");
     if (failure)
         output_->print(R"(,"error":)" + line_of(json_of(*failure)));

@@ -26,6 +26,7 @@ private:
     enum class Kind { nothing, records, text };
 
     Result<void> begin(Kind kind);
+    void print_head(Kind kind);
     void print_records(const Json& records);
     void print_text(const Json& text);
 

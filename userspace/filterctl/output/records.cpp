@@ -71,6 +71,7 @@ std::string RecordTable::page(const Json& records) {
         table.hide_heading();
     for (const auto& record : records) {
         std::vector<std::string> cells;
+        cells.reserve(columns_.size());
         for (const auto& column : columns_)
             cells.push_back(cell_of(member(record, column.key)));
         table.add_row(cells);
@@ -91,10 +92,15 @@ std::string table_of(const Json& records, const std::vector<std::string>& keys) 
     return RecordTable{}.page(chosen);
 }
 
-std::string lines_of(const Json& record) {
+std::string lines_of(const Json& record, const std::vector<std::string>& first_keys) {
+    auto ordered = Json::object();
+    for (const auto& key : first_keys)
+        ordered[key] = member(record, key);
+    ordered.update(record.is_object() ? record : Json::object());
     std::string lines;
-    for (const auto& [key, value] : record.items())
-        lines += fmt::format("{}: {}\n", key, cell_of(value));
+    for (const auto& [key, value] : ordered.items())
+        if (!value.is_null() && value != "")
+            lines += fmt::format("{}: {}\n", key, cell_of(value));
     return lines;
 }
 

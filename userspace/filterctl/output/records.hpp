@@ -38,7 +38,8 @@ private:
 /// A table of the given members only.
 std::string table_of(const Json& records, const std::vector<std::string>& keys);
 
-/// "KEY: VALUE" for each member of a record, one a line.
-std::string lines_of(const Json& record);
+/// "KEY: VALUE" for each member of a record that is not null or an empty text, one a line: @p first_keys in
+/// their order, then the others.
+std::string lines_of(const Json& record, const std::vector<std::string>& first_keys);
 
 } // namespace filterctl

@@ -19,6 +19,7 @@ constexpr int most_doublings = 6; ///< of the pause between tries: a minute
 
 std::string text_of(const Plan& plan) {
     std::vector<std::string> parts;
+    parts.reserve(plan.steps.size());
     for (const auto& step : plan.steps)
         parts.push_back(fmt::format("{} {}: {}", to_string(step.kind), step.filter, step.text));
     return fmt::format("{}", fmt::join(parts, "; "));
@@ -62,6 +63,7 @@ std::vector<DeviceId> Keeper::concerned() const {
         if (meaning.state == device::Meaning::State::ambiguous)
             unclear.insert(meaning.devices.begin(), meaning.devices.end());
     std::vector<DeviceId> all;
+    all.reserve(declarations_.size());
     for (const auto& [device, declaration] : declarations_)
         all.push_back(device);
     if (const auto filtered = engine_.devices())
@@ -171,11 +173,13 @@ bool Keeper::reload() {
 }
 
 void Keeper::appeared(const device::Facts& facts) {
-    const auto known = devices_.find(facts.id);
-    if (known != devices_.end() && known->second == facts)
-        return;
+    // Another medium, or another file of a loop device: what had this number is gone, and nobody says so.
+    std::erase_if(devices_, [&](const auto& known) {
+        return known.first != facts.id && known.first.number() == facts.id.number();
+    });
     devices_.insert_or_assign(facts.id, facts);
-    // It may make another declaration ambiguous, or make one clear that was.
+    // Also when nothing about it seems to be new: links that are not udev's are followed. And it may make
+    // another declaration ambiguous, or clear.
     const auto before = std::move(declarations_);
     resolve();
     for (const auto& [device, declaration] : declarations_) {

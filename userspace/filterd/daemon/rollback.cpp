@@ -80,6 +80,7 @@ void Rollback::confirm() {
 
 void Rollback::undo(const Change& change) const {
     std::vector<blkfilter::EntryRequest> entries;
+    entries.reserve(change.before.entries.size());
     for (const auto& entry : change.before.entries)
         entries.push_back(request_of(entry));
     const auto& device = change.before.device;

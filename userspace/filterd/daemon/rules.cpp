@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <tuple>
 
 namespace filterd {
 
@@ -21,7 +22,7 @@ RuleRequest rule_of(const blkfilter::RuleKeys& keys, const std::vector<Wanted>& 
     for (const auto& filter : stack)
         rule.entries.push_back({.name = filter.name,
                                 .altitude = filter.altitude,
-                                .options = *filter.options,
+                                .options = filter.options.value_or(blkfilter::Bytes{}),
                                 .owner = declared_tag});
     return rule;
 }
@@ -71,11 +72,12 @@ std::string Rules::cover(const config::Device& device, const std::vector<Wanted>
 std::vector<std::string> Rules::update(const Desired& desired) {
     std::map<std::string, std::uint32_t> wanted;
     std::vector<std::string> covers;
+    covers.reserve(desired.wanted.size());
     for (std::size_t i = 0; i < desired.wanted.size(); ++i)
         covers.push_back(cover(desired.config.devices[i], desired.wanted[i], wanted));
     for (const auto& [text, id] : installed_)
         if (!wanted.contains(text))
-            static_cast<void>(engine_.remove_rule(id)); // it is gone already, or with the module
+            std::ignore = engine_.remove_rule(id); // it is gone already, or with the module
     installed_ = std::move(wanted);
     save();
     return covers;

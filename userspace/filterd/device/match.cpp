@@ -82,6 +82,7 @@ std::vector<std::string> rivals(std::span<const config::Device> declared, std::s
 
 std::string names_of(const std::vector<DeviceId>& ids, const Devices& devices) {
     std::vector<std::string> names;
+    names.reserve(ids.size());
     for (const auto& id : ids)
         names.push_back(devices.at(id).name);
     return fmt::format("{}", fmt::join(names, ", "));
@@ -109,13 +110,13 @@ std::optional<RuleKeys> kernel_keys(const Match& match) {
                                [](unsigned char c) { return std::tolower(c); });
     }
     keys.partlabel = exact(match.partlabel);
-    if (keys.partuuid || keys.partlabel)
+    if (keys.partuuid || keys.partlabel) {
         keys.kind = RuleKeys::Kind::partition;
-    else if ((keys.wwid = wwid_of(match.wwn)))
-        keys.kind = RuleKeys::Kind::disk;
-    else
-        return {};
-    return keys;
+        return keys;
+    }
+    keys.kind = RuleKeys::Kind::disk;
+    keys.wwid = wwid_of(match.wwn);
+    return keys.wwid ? std::optional{keys} : std::nullopt;
 }
 
 std::string kernel_keys_text(const RuleKeys& keys) {

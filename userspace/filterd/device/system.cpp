@@ -158,8 +158,7 @@ std::vector<DeviceId> upper_first(std::vector<DeviceId> devices) {
     const auto folder = [](const DeviceId& device) {
         return std::filesystem::path{fmt::format("/sys/dev/block/{}", device.number())};
     };
-    std::ranges::stable_sort(devices, std::greater{},
-                             [&](const DeviceId& device) { return depth(folder(device)); });
+    std::ranges::sort(devices, std::greater{}, [&](const DeviceId& device) { return depth(folder(device)); });
     return devices;
 }
 

@@ -132,6 +132,7 @@ Result<void> SimulatedEngine::remove_rule(std::uint32_t id) {
 
 Result<std::vector<blkfilter::Rule>> SimulatedEngine::rules() const {
     std::vector<blkfilter::Rule> list;
+    list.reserve(rules_.size());
     for (const auto& [id, rule] : rules_)
         list.push_back({.id = id,
                         .keys = rule.keys,

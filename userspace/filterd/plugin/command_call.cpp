@@ -28,7 +28,7 @@ Result<std::string> check_value(const filterd_argument& argument, const json& va
                    : invalid(fmt::format("'{}' is given or not, and has no value", argument.name));
     if (!value.is_string())
         return invalid(fmt::format("'{}' must be a text", argument.name));
-    const auto text = value.get<std::string>();
+    auto text = value.get<std::string>();
     if (text.find('\0') != std::string::npos)
         return invalid(fmt::format("'{}' must not contain a NUL", argument.name));
     if (argument.type == FILTERD_NUMBER && !config::decimal(text))

@@ -62,17 +62,17 @@ Managed::PluginPointer Managed::load(const std::string& filter) {
                         most_crashes, filter);
         return plugin;
     }
-    const auto result = std::make_shared<std::optional<Result<Loaded>>>();
+    const auto result = std::make_shared<Result<Loaded>>(failure(EIO, ""));
     const bool done = plugin->worker.call(
-        "load", [=, trusted = files_.trusted] { result->emplace(Loaded::load(file, trusted)); }, deadline);
+        "load", [=, trusted = files_.trusted] { *result = Loaded::load(file, trusted); }, deadline);
     if (!done)
         plugin->why = fmt::format("{}: does not respond when it is loaded", file.string());
-    else if (!**result)
-        plugin->why = (**result).error().message;
-    else if ((**result)->plugin().filter != filter)
-        plugin->why = fmt::format("{}: is for the filter '{}'", file.string(), (**result)->plugin().filter);
+    else if (!*result)
+        plugin->why = result->error().message;
+    else if ((*result)->plugin().filter != filter)
+        plugin->why = fmt::format("{}: is for the filter '{}'", file.string(), (*result)->plugin().filter);
     else
-        plugin->loaded.emplace(***result);
+        plugin->loaded = std::make_unique<const Loaded>(**result);
     if (plugin->loaded)
         if (const auto noun = noun_of(plugin->loaded->plugin()); const auto other = of_noun(noun))
             plugin->why =
@@ -128,7 +128,7 @@ std::optional<blkfilter::Bytes> Managed::options(const config::Filter& filter,
         return {};
     }
     diagnostics.append(context->diagnostics);
-    return context->options ? std::optional{blkfilter::to_bytes(*context->options)} : std::nullopt;
+    return context->options.transform([](const std::string& text) { return blkfilter::to_bytes(text); });
 }
 
 Result<void> Managed::make_usable(const std::string& filter) {
@@ -241,7 +241,7 @@ json Managed::describe_plugins() const {
     return list;
 }
 
-void Managed::command(const Request& request, Answer answer) {
+void Managed::command(const Request& request, const Answer& answer) {
     const auto plugin = of_noun(request.noun);
     if (!plugin)
         return answer(failure(

@@ -64,7 +64,7 @@ public:
     using Answer = std::function<void(blkfilter::Result<nlohmann::json>)>;
 
     /// Runs a command on its plugin's thread; @p answer is called once, by whatever thread.
-    void command(const Request& request, Answer answer);
+    void command(const Request& request, const Answer& answer);
 
     /// What an event of a filter means; null when its plugin does not say.
     void event(const std::string& filter, const blkfilter::DeviceId& device, std::uint64_t value,
@@ -81,9 +81,9 @@ private:
         explicit Plugin(const std::string& name) : worker{name} {}
 
         Worker worker;
-        std::optional<Loaded> loaded; ///< set before it is in the table
-        std::string why;              ///< it cannot be used; empty: it can
-        bool hung{};                  ///< it was when its options were asked for
+        std::unique_ptr<const Loaded> loaded; ///< set before it is in the table
+        std::string why;                      ///< it cannot be used; empty: it can
+        bool hung{};                          ///< it was when its options were asked for
     };
     using PluginPointer = std::shared_ptr<Plugin>;
 

@@ -29,12 +29,12 @@ struct Worker::State {
     std::mutex mutex;
     std::condition_variable changed;
     std::deque<Waiting> queue;
-    std::optional<Waiting> running; ///< its work has been moved out; ended is empty once it was given up
+    std::unique_ptr<Waiting> running; ///< its work has been moved out; ended is empty once it was given up
     bool stopping{};
 };
 
 void Worker::State::run_one(std::unique_lock<std::mutex>& lock) {
-    running = std::move(queue.front());
+    running = std::make_unique<Waiting>(std::move(queue.front()));
     queue.pop_front();
     const auto work = std::move(running->task.work);
     const auto what = running->task.what;
