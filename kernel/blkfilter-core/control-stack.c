@@ -82,7 +82,7 @@ static long bf_stack_show(struct bf_dev *dev, struct blkfilter_stack *stack)
 static int bf_stack_copy_in(struct blkfilter_stack *stack, u32 flags,
 			    struct bf_dev **dev, void __user *arg)
 {
-	int ret = bf_copy_in(stack, sizeof(*stack), sizeof(*stack), arg);
+	int ret = bf_copy_in(stack, sizeof(*stack), arg);
 
 	if (ret)
 		return ret;

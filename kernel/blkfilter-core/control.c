@@ -11,23 +11,54 @@
 #include "core.h"
 
 /**
- * bf_copy_in() - copy an argument that begins with its size
- * @kernel: to where.
- * @size:   bytes of it.
- * @least:  bytes of its first published form.
- * @user:   from where.
+ * blkfilter_copy_in() - copy an argument that begins with its size
+ * @argument: to where.
+ * @size:     bytes of it; none published was ever smaller.
+ * @user:     from where.
+ * @room:     bytes there are at @user.
  *
- * Return: 0, -EFAULT, -EINVAL (too small), -E2BIG (larger, and used).
+ * An argument that is larger than ours is taken when the rest is zero.
+ *
+ * Return: 0, -EFAULT, -EINVAL (too small, or it says more than there is), -E2BIG
+ * (larger, and used).
  */
-int bf_copy_in(void *kernel, size_t size, size_t least, void __user *user)
+int blkfilter_copy_in(void *argument, size_t size, u8 __user *user, u32 room)
 {
 	u32 given;
 
+	if (room < sizeof(given))
+		return -EINVAL;
 	if (get_user(given, (u32 __user *)user))
 		return -EFAULT;
-	if (given < least || given > PAGE_SIZE)
-		return given < least ? -EINVAL : -E2BIG;
-	return copy_struct_from_user(kernel, size, user, given);
+	if (given > PAGE_SIZE)
+		return -E2BIG;
+	if (given < size || given > room)
+		return -EINVAL;
+	return copy_struct_from_user(argument, size, user, given);
+}
+EXPORT_SYMBOL_GPL(blkfilter_copy_in);
+
+/**
+ * blkfilter_copy_out() - the answer to a control command
+ * @user:   ctl()'s buffer, as large as blkfilter_copy_in() has found it.
+ * @length: ctl()'s @plen, which is set.
+ * @answer: what to answer.
+ * @size:   bytes of it.
+ *
+ * Return: 0, -EFAULT.
+ */
+int blkfilter_copy_out(u8 __user *user, u32 *length, const void *answer,
+		       size_t size)
+{
+	*length = size;
+	return copy_to_user(user, answer, size) ? -EFAULT : 0;
+}
+EXPORT_SYMBOL_GPL(blkfilter_copy_out);
+
+/* The argument of an ioctl, which has no length but its own. */
+int bf_copy_in(void *argument, size_t size, void __user *user)
+{
+	return blkfilter_copy_in(argument, size, user, PAGE_SIZE);
 }
 
 /* Copies an argument back, as much of it as the program knows. */
@@ -55,7 +86,7 @@ int bf_dev_from_user(const struct blkfilter_device *id, struct bf_dev **dev)
 static long bf_control_version(void __user *arg)
 {
 	struct blkfilter_version version;
-	int ret = bf_copy_in(&version, sizeof(version), sizeof(version), arg);
+	int ret = bf_copy_in(&version, sizeof(version), arg);
 
 	if (ret)
 		return ret;
@@ -73,7 +104,7 @@ static long bf_control_list(void __user *arg, size_t entry_size,
 			    u32 (*fill)(void *entries, u32 room))
 {
 	struct blkfilter_list list;
-	int ret = bf_copy_in(&list, sizeof(list), sizeof(list), arg);
+	int ret = bf_copy_in(&list, sizeof(list), arg);
 	u32 room, there;
 	void *entries;
 
@@ -134,7 +165,7 @@ static long bf_control_rule_add(void __user *arg)
 {
 	struct blkfilter_rule rule;
 	struct bf_entry *entry;
-	int ret = bf_copy_in(&rule, sizeof(rule), sizeof(rule), arg);
+	int ret = bf_copy_in(&rule, sizeof(rule), arg);
 
 	ret = ret ?: bf_rule_check(&rule);
 	ret = ret ?: bf_entries_copy_in(&entry, rule.entries, rule.count,
@@ -155,7 +186,7 @@ static long bf_control_rule_add(void __user *arg)
 static long bf_control_rule_remove(void __user *arg)
 {
 	struct blkfilter_rule_id rule;
-	int ret = bf_copy_in(&rule, sizeof(rule), sizeof(rule), arg);
+	int ret = bf_copy_in(&rule, sizeof(rule), arg);
 
 	if (ret)
 		return ret;
@@ -168,7 +199,7 @@ static long bf_control_command(void __user *arg)
 {
 	struct blkfilter_command command;
 	struct bf_dev *dev;
-	int ret = bf_copy_in(&command, sizeof(command), sizeof(command), arg);
+	int ret = bf_copy_in(&command, sizeof(command), arg);
 
 	if (ret)
 		return ret;
@@ -185,16 +216,30 @@ static long bf_control_command(void __user *arg)
 
 /* --- points --- */
 
-static void bf_devs_put(struct bf_dev **dev, u32 n)
+/**
+ * blkfilter_devices_put() - let go of a list of devices
+ * @dev: from blkfilter_devices_from_user(), or NULL.
+ * @n:   how many.
+ */
+void blkfilter_devices_put(struct bf_dev **dev, u32 n)
 {
 	while (dev && n--)
 		bf_dev_put(dev[n]);
 	kfree(dev);
 }
+EXPORT_SYMBOL_GPL(blkfilter_devices_put);
 
-/* The devices of a list; @failed: index of the one that there is not. */
-static int bf_devs_copy_in(struct bf_dev ***list, u64 address, u32 n,
-			   u32 *failed)
+/**
+ * blkfilter_devices_from_user() - the devices of a list of userspace's
+ * @list:    out: they, for blkfilter_devices_put().
+ * @address: of an array of &struct blkfilter_device.
+ * @n:       how many; the caller has seen to a limit.
+ * @failed:  out, on error: index of the one that there is not.
+ *
+ * Return: 0, -ENOMEM, -EFAULT, -EINVAL, -ENODEV.
+ */
+int blkfilter_devices_from_user(struct bf_dev ***list, u64 address, u32 n,
+				u32 *failed)
 {
 	struct blkfilter_device __user *user = u64_to_user_ptr(address);
 	struct blkfilter_device id;
@@ -210,39 +255,40 @@ static int bf_devs_copy_in(struct bf_dev ***list, u64 address, u32 n,
 			-EFAULT : bf_dev_from_user(&id, &dev[i]);
 		if (ret) {
 			*failed = i;
-			bf_devs_put(dev, i);
+			blkfilter_devices_put(dev, i);
 			return ret;
 		}
 	}
 	*list = dev;
 	return 0;
 }
+EXPORT_SYMBOL_GPL(blkfilter_devices_from_user);
 
 static int bf_point_with(struct blkfilter_point *point)
 {
 	struct bf_dev **freeze, **close;
 	int ret;
 
-	ret = bf_devs_copy_in(&freeze, point->freeze, point->freeze_count,
-			      &point->failed);
+	ret = blkfilter_devices_from_user(&freeze, point->freeze,
+					  point->freeze_count, &point->failed);
 	if (ret) {
 		point->failed |= BLKFILTER_FAILED_FREEZE;
 		return ret;
 	}
-	ret = bf_devs_copy_in(&close, point->close, point->close_count,
-			      &point->failed);
+	ret = blkfilter_devices_from_user(&close, point->close,
+					  point->close_count, &point->failed);
 	if (!ret) {
 		ret = bf_point_take(point, freeze, close, NULL);
-		bf_devs_put(close, point->close_count);
+		blkfilter_devices_put(close, point->close_count);
 	}
-	bf_devs_put(freeze, point->freeze_count);
+	blkfilter_devices_put(freeze, point->freeze_count);
 	return ret;
 }
 
 static long bf_control_point(void __user *arg)
 {
 	struct blkfilter_point point;
-	int ret = bf_copy_in(&point, sizeof(point), sizeof(point), arg), out;
+	int ret = bf_copy_in(&point, sizeof(point), arg), out;
 
 	if (ret)
 		return ret;

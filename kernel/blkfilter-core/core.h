@@ -15,7 +15,7 @@
  *   stack.c      transactions on a device's stack; plan.c: what they change
  *   entry.c      one filter of a stack: add, remove, command
  *   appear.c     the first stack of a device that is appearing
- *   point.c      consistency points
+ *   point.c      consistency points;  order.c: which device lies on which
  *   settle.c     when writes from before the first attach are gone
  *   node.c       block devices that come, go, change; the `filter` attribute
  *   rule.c       what is attached to devices that appear
@@ -491,6 +491,9 @@ int bf_point_take(struct blkfilter_point *point, struct bf_dev **freeze,
 void bf_point_tell(struct bf_disk *disk, struct bf_dev *only,
 		   enum blkfilter_phase phase, const u8 *id);
 
+/* --- order.c --- */
+void bf_order(struct bf_dev **dev, u32 n);
+
 /* --- settle.c --- */
 
 /**
@@ -575,7 +578,7 @@ void bf_control_exit(void);
 int bf_entries_copy_in(struct bf_entry **entry, u64 address, u32 n,
 		       u32 entry_size);
 void bf_entries_free(struct bf_entry *entry, u32 n);
-int bf_copy_in(void *kernel, size_t size, size_t least, void __user *user);
+int bf_copy_in(void *argument, size_t size, void __user *user);
 int bf_copy_out(const void *kernel, size_t size, void __user *user);
 long bf_control_get_stack(void __user *arg);
 long bf_control_set_stack(void __user *arg);

@@ -38,6 +38,7 @@ static struct bf_entry *bf_entries_current(struct bf_dev *dev,
 		entry[i].altitude = inst->altitude;
 		entry[i].options_size = inst->options_size;
 		entry[i].keep_owner = true;
+		entry[i].provisional = inst->provisional;
 		if (!inst->options_size)
 			continue;
 		entry[i].options = kmemdup(inst->options, inst->options_size,
@@ -52,12 +53,14 @@ static struct bf_entry *bf_entries_current(struct bf_dev *dev,
 	return NULL;
 }
 
+/* The entry of that name; without a name, one that nobody has confirmed. */
 static int bf_entries_index(const struct bf_change *change, const u8 *name)
 {
 	u32 i;
 
 	for (i = 0; i < change->n; i++)
-		if (bf_name_is(name, change->entry[i].name))
+		if (name ? bf_name_is(name, change->entry[i].name) :
+			   change->entry[i].provisional)
 			return i;
 	return -1;
 }
@@ -92,7 +95,8 @@ int bf_stack_add(struct bf_dev *dev, const u8 *name, u32 openers)
 /**
  * bf_stack_remove() - detach a filter
  * @dev:    the device.
- * @name:   the filter's name; may lack its NUL.
+ * @name:   the filter's name; may lack its NUL.  NULL: one that nobody has
+ *          confirmed until this very transaction.
  * @reason: told to the filter.
  *
  * Return: 0; -ENOENT when the device has no filter, -EINVAL when it has but not
@@ -126,29 +130,19 @@ void bf_stack_unconfirmed(struct work_struct *work)
 {
 	struct bf_dev *dev = container_of(to_delayed_work(work), struct bf_dev,
 					  provisional);
-	u8 name[BLKFILTER_NAME_LENGTH];
-	bool found;
-	u32 i;
+	bool again;
+	int ret;
 
 	do {
-		found = false;
-		mutex_lock(&bf_lock);
-		for (i = 0; i < dev->stack.n && !found; i++) {
-			found = dev->stack.inst[i]->provisional;
-			if (found)
-				strscpy(name, dev->stack.inst[i]->ops->name,
-					sizeof(name));
-		}
-		mutex_unlock(&bf_lock);
-	} while (found &&
-		 !bf_stack_remove(dev, name, BLKFILTER_REASON_UNCONFIRMED));
+		ret = bf_stack_remove(dev, NULL, BLKFILTER_REASON_UNCONFIRMED);
+	} while (!ret);
 	/* Under bf_lock, so that bf_dev_stop_timers() stops it. */
 	mutex_lock(&bf_lock);
-	found = found && dev->stack.n;
-	if (found)
+	again = ret != -ENOENT && ret != -EINVAL && dev->stack.n;
+	if (again)
 		mod_delayed_work(bf_wq, &dev->provisional, HZ);
 	mutex_unlock(&bf_lock);
-	if (!found)
+	if (!again)
 		bf_dev_put(dev);
 }
 

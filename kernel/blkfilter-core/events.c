@@ -69,10 +69,13 @@ void bf_event(enum blkfilter_event_type type, const struct bf_dev *dev,
 		event.device.minor = MINOR(dev->devt);
 		event.device.diskseq = dev->diskseq;
 	}
-	/* In an interrupt current is somebody else, and its lock not ours. */
+	/*
+	 * In an interrupt current is somebody else.  Its name without its lock, which is
+	 * not safe in interrupts: whoever tells this may hold a lock that is.
+	 */
 	if (in_task() && !(current->flags & PF_KTHREAD)) {
 		event.pid = task_tgid_nr(current);
-		get_task_comm(event.comm, current);
+		strscpy_pad(event.comm, current->comm, sizeof(event.comm));
 	}
 	strscpy(event.name, name, sizeof(event.name));
 	if (data)

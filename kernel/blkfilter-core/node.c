@@ -169,7 +169,9 @@ u32 bf_instances_of(const struct blkfilter_operations *ops)
 	return n;
 }
 
-/* All devices of a disk, referenced; the array is the caller's to free. */
+/* All devices of a disk, or of the system (NULL), referenced; the array is the
+ * caller's to free.
+ */
 int bf_devs_of_disk(struct gendisk *gd, struct bf_dev ***list, u32 *n)
 {
 	struct bf_dev *dev;
@@ -178,11 +180,11 @@ int bf_devs_of_disk(struct gendisk *gd, struct bf_dev ***list, u32 *n)
 
 	mutex_lock(&bf_lock);
 	xa_for_each(&bf_nodes, index, dev)
-		room += dev->gd == gd;
+		room += !gd || dev->gd == gd;
 	*n = 0;
 	*list = kcalloc(room ?: 1, sizeof(**list), GFP_NOIO);
 	xa_for_each(&bf_nodes, index, dev) {
-		if (dev->gd != gd || !*list)
+		if ((gd && dev->gd != gd) || !*list)
 			continue;
 		bf_dev_get(dev);
 		(*list)[(*n)++] = dev;

@@ -125,17 +125,43 @@ void bf_submit_elsewhere(struct bf_disk *disk, struct bio *bio)
 /**
  * blkfilter_submit_other() - send a bio of the filter's own to another device
  * @flt: the filter.
- * @bio: the bio, complete with bi_bdev; not a device of the filter's own disk.
+ * @bio: the bio, complete with bi_bdev; another partition of the filter's disk
+ *       may be one, the filter's own device is not.
  *
  * It enters that device's chain at the top and passes closed gates; until it
  * completes, the gates of both disks wait for it.  From a task that may sleep.
  */
 void blkfilter_submit_other(struct blkfilter *flt, struct bio *bio)
 {
+	struct bf_disk *disk = flt->core->disk;
+
+	if (bio->bi_bdev->bd_disk == disk->gd) {
+		/* It is counted once, when it enters. */
+		blkfilter_submit_uncounted(flt, bio);
+		return;
+	}
 	bf_prepare_own(flt, bio);
-	bf_submit_elsewhere(flt->core->disk, bio);
+	bf_submit_elsewhere(disk, bio);
 }
 EXPORT_SYMBOL_GPL(blkfilter_submit_other);
+
+/**
+ * blkfilter_submit_uncounted() - the same, and the filter's own disk does not wait
+ * @flt: the filter.
+ * @bio: as for blkfilter_submit_other().
+ *
+ * For a device that may be slow, or not answer at all: points and transactions of the
+ * filter's own disk go on meanwhile.  What must be complete at an instant, the filter
+ * sees to itself; and it waits in detach() for its bios.  A partition of the filter's
+ * own disk is counted as any bio is that enters there.  From a task that may sleep.
+ */
+void blkfilter_submit_uncounted(struct blkfilter *flt, struct bio *bio)
+{
+	bf_prepare_own(flt, bio);
+	bf_mark_own(bio, 0);
+	submit_bio_noacct(bio);
+}
+EXPORT_SYMBOL_GPL(blkfilter_submit_uncounted);
 
 sector_t blkfilter_start(const struct blkfilter *flt)
 {

@@ -192,8 +192,13 @@ static void bf_plan_collect(struct bf_plan *plan)
 	mutex_unlock(&bf_lock);
 }
 
-/* Do those that would go agree? */
-static int bf_plan_going(struct bf_plan *plan)
+/*
+ * bf_plan_going() - do those that would go agree?
+ *
+ * Asked twice: early, so that nothing is begun in vain, and with the gate closed, as
+ * the answer may have become another one meanwhile.
+ */
+int bf_plan_going(struct bf_plan *plan)
 {
 	u32 i;
 	int ret = 0;

@@ -51,6 +51,7 @@ bool bf_same_options(const struct blkfilter_instance *inst,
 		     const struct bf_entry *entry);
 int bf_plan_entry(struct bf_plan *plan, struct bf_entry *entry);
 int bf_plan_make(struct bf_plan *plan);
+int bf_plan_going(struct bf_plan *plan);
 void bf_plan_undo(struct bf_plan *plan);
 void bf_plan_finish(struct bf_plan *plan);
 

@@ -280,3 +280,138 @@ int blkfilter_point(struct blkfilter *flt, u32 limit_ms)
 	return bf_point_take(&point, NULL, &flt->core->dev, flt->core);
 }
 EXPORT_SYMBOL_GPL(blkfilter_point);
+
+/* --- points of several devices, for a filter --- */
+
+/**
+ * blkfilter_device_get() - a filter's device, to be used when it may have gone
+ * @flt: the filter, attached: the caller keeps detach() from returning.
+ *
+ * Return: a reference, for blkfilter_device_put().
+ */
+struct bf_dev *blkfilter_device_get(struct blkfilter *flt)
+{
+	bf_dev_get(flt->core->dev);
+	return flt->core->dev;
+}
+EXPORT_SYMBOL_GPL(blkfilter_device_get);
+
+void blkfilter_device_put(struct bf_dev *dev)
+{
+	bf_dev_put(dev);
+}
+EXPORT_SYMBOL_GPL(blkfilter_device_put);
+
+/* Adds @n devices, which carry references, to a list that may be NULL. */
+static int bf_devs_add(struct bf_dev ***list, u32 *count, struct bf_dev **dev,
+		       u32 n)
+{
+	struct bf_dev **larger = krealloc_array(*list, *count + n,
+						sizeof(**list), GFP_KERNEL);
+	u32 i;
+
+	if (!larger) {
+		for (i = 0; i < n; i++)
+			bf_dev_put(dev[i]);
+		return -ENOMEM;
+	}
+	memcpy(larger + *count, dev, n * sizeof(*dev));
+	*list = larger;
+	*count += n;
+	return 0;
+}
+
+/* The device itself or, of a whole disk, all partitions, too. */
+static int bf_devs_add_parts(struct bf_dev ***list, u32 *n, struct bf_dev *dev)
+{
+	struct bf_dev **some;
+	u32 count;
+	int ret;
+
+	if (dev->partno) {
+		bf_dev_get(dev);
+		return bf_devs_add(list, n, &dev, 1);
+	}
+	ret = bf_devs_of_disk(dev->gd, &some, &count);
+	if (ret)
+		return ret;
+	ret = bf_devs_add(list, n, some, count);
+	kfree(some);
+	return ret;
+}
+
+/* What is to be frozen, in this order; with references. */
+static int bf_devs_to_freeze(const struct blkfilter_points *points,
+			     struct bf_dev ***list, u32 *n)
+{
+	int ret = 0;
+	u32 i;
+
+	for (i = 0; i < points->n_first && !ret; i++) {
+		bf_dev_get(points->first[i]);
+		ret = bf_devs_add(list, n, &points->first[i], 1);
+	}
+	for (i = 0; i < points->n && points->freeze && !ret; i++)
+		ret = bf_devs_add_parts(list, n, points->dev[i]);
+	return ret;
+}
+
+/* Only what is there can be frozen, and only once. */
+static void bf_devs_reduce(struct bf_dev **list, u32 *n)
+{
+	u32 i, k, kept = 0;
+
+	for (i = 0; i < *n; i++) {
+		for (k = 0; k < kept && list[k] != list[i]; k++)
+			;
+		if (k < kept || !READ_ONCE(list[i]->bdev))
+			bf_dev_put(list[i]);
+		else
+			list[kept++] = list[i];
+	}
+	*n = kept;
+}
+
+/**
+ * blkfilter_points() - a consistency point of several devices
+ * @points: what is asked for; the results are filled in.
+ *
+ * All filters of the devices hear it.  Sleeps; the caller holds no lock that any
+ * filter's point(), attach() or detach() takes.  Whoever must know whether his
+ * filter was there at the instant sees it by his point().
+ *
+ * Return: 0; -ETIMEDOUT when a device did not drain in time, -ENODEV when one has
+ * gone, -EINTR on a fatal signal, -EIO, see BLKFILTER_IOC_POINT, or what freezing
+ * returned: nothing has happened then.
+ */
+int blkfilter_points(struct blkfilter_points *points)
+{
+	struct blkfilter_point point = {
+		.close_count = points->n, .limit_ms = points->limit_ms,
+	};
+	struct bf_dev **freeze = NULL;
+	u32 n = 0, i;
+	int ret;
+
+	memcpy(point.id, points->id, sizeof(point.id));
+	points->failed = points->n;
+	bf_order(points->dev, points->n);
+	ret = bf_devs_to_freeze(points, &freeze, &n);
+	bf_devs_reduce(freeze, &n);
+	point.freeze_count = n;
+	if (!ret) {
+		ret = bf_point_take(&point, freeze, points->dev, NULL);
+		if (ret && !(point.failed & BLKFILTER_FAILED_FREEZE))
+			points->failed = min(point.failed, points->n);
+		else if (ret && point.failed != BLKFILTER_NO_ENTRY)
+			for (i = 0; i < points->n; i++)
+				if (points->dev[i]->gd ==
+				    freeze[point.failed &
+					   ~BLKFILTER_FAILED_FREEZE]->gd)
+					points->failed = i;
+	}
+	points->closed_ns = point.closed_ns;
+	blkfilter_devices_put(freeze, n);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(blkfilter_points);

@@ -212,6 +212,7 @@ static int bf_plan_commit(struct bf_plan *plan)
 	ret = bf_gates_close(&gates);
 	mutex_lock(&bf_lock);
 	ret = ret ?: bf_plan_valid(plan);
+	ret = ret ?: bf_plan_going(plan);
 	if (!ret) {
 		if (plan->frozen.devs)
 			plan->settled = bf_settle_done(plan->dev,

@@ -6,6 +6,7 @@
 #ifndef BLKFILTER_COMPAT_H
 #define BLKFILTER_COMPAT_H
 
+#include <linux/blk-crypto-profile.h>
 #include <linux/blkdev.h>
 #include <linux/device/class.h>
 #include <linux/ftrace.h>
@@ -79,6 +80,67 @@ static inline bool bf_bio_atomic(const struct bio *bio)
 #endif
 }
 
+/*
+ * Does a queue do as a whole, or not at all, each write that another one does so, when it
+ * is sent @distance sectors further?
+ */
+static inline bool bf_atomic_suits(const struct request_queue *from,
+				   const struct request_queue *to,
+				   s64 distance)
+{
+#ifdef BF_HAVE_REQ_ATOMIC
+	u32 unit = queue_atomic_write_unit_max_bytes(from);
+	u32 there = queue_atomic_write_boundary_bytes(to);
+	u32 here = queue_atomic_write_boundary_bytes(from);
+
+	if (!unit)
+		return true;
+	/* Units are aligned to their own size; none crosses a boundary. */
+	if (distance & ((max3(unit, here, there) >> SECTOR_SHIFT) - 1))
+		return false;
+	return queue_atomic_write_unit_min_bytes(to) <=
+		       queue_atomic_write_unit_min_bytes(from) &&
+	       queue_atomic_write_unit_max_bytes(to) >= unit &&
+	       queue_atomic_write_max_bytes(to) >=
+		       queue_atomic_write_max_bytes(from) &&
+	       (!there || (here && there % here == 0));
+#else
+	return true;
+#endif
+}
+
+/* Does a queue encrypt on the way down what another one does? */
+static inline bool bf_crypto_suits(const struct request_queue *from,
+				   const struct request_queue *to)
+{
+#ifdef CONFIG_BLK_INLINE_ENCRYPTION
+	return !from->crypto_profile ||
+	       (to->crypto_profile &&
+		blk_crypto_has_capabilities(to->crypto_profile,
+					    from->crypto_profile));
+#else
+	return true;
+#endif
+}
+
+/* The same without what asks for an atomic write. */
+static inline blk_opf_t bf_opf_plain(blk_opf_t opf)
+{
+#ifdef BF_HAVE_REQ_ATOMIC
+	return opf & ~REQ_ATOMIC;
+#else
+	return opf;
+#endif
+}
+
+/* What the device is told about how long the data of a bio will live. */
+static inline void bf_bio_copy_hint(struct bio *to, const struct bio *from)
+{
+#ifdef BF_HAVE_BIO_WRITE_HINT
+	to->bi_write_hint = from->bi_write_hint;
+#endif
+}
+
 /**
  * bf_bdev_freeze() - freeze the file system that is mounted from a device
  * @bdev: the device.
@@ -131,6 +193,39 @@ static inline struct gendisk *bf_alloc_disk(void)
 	if (!gd)
 		return ERR_PTR(-ENOMEM);
 	blk_queue_write_cache(gd->queue, true, false);
+	return gd;
+#endif
+}
+
+/*
+ * A bio-based disk without a write cache that takes bios of any size, or ERR_PTR.
+ * Block sizes in bytes.  What is written is passed on as it is, maybe to a device
+ * with checksums: pages stay as they are until then.
+ */
+static inline struct gendisk *bf_alloc_image(u32 logical, u32 physical)
+{
+#ifdef BF_HAVE_ALLOC_DISK_LIMITS
+	struct queue_limits limits = {
+		.logical_block_size = logical,
+		.physical_block_size = physical,
+		.max_hw_sectors = UINT_MAX,
+		.max_segments = USHRT_MAX,
+		.max_segment_size = UINT_MAX,
+		.features = BLK_FEAT_STABLE_WRITES,
+	};
+
+	return blk_alloc_disk(&limits, NUMA_NO_NODE);
+#else
+	struct gendisk *gd = blk_alloc_disk(NUMA_NO_NODE);
+
+	if (!gd)
+		return ERR_PTR(-ENOMEM);
+	blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, gd->queue);
+	blk_queue_logical_block_size(gd->queue, logical);
+	blk_queue_physical_block_size(gd->queue, physical);
+	blk_queue_max_hw_sectors(gd->queue, UINT_MAX);
+	blk_queue_max_segments(gd->queue, USHRT_MAX);
+	blk_queue_max_segment_size(gd->queue, UINT_MAX);
 	return gd;
 #endif
 }

@@ -15,36 +15,10 @@
 /* Regions that are looked at in one go: a scan for a point waits so long. */
 #define CBT_GO		4096U
 
-/*
- * The argument, which begins with its size: one that is larger than ours is taken
- * when the rest is zero.  None was ever smaller.
- */
-static int cbt_copy_in(void *arg, size_t size, u8 __user *buf, u32 length)
-{
-	u32 said;
-
-	if (length < sizeof(said))
-		return -EINVAL;
-	if (get_user(said, (u32 __user *)buf))
-		return -EFAULT;
-	if (said > PAGE_SIZE)
-		return -E2BIG;
-	if (said < size || said > length)
-		return -EINVAL;
-	return copy_struct_from_user(arg, size, buf, said);
-}
-
-static int cbt_copy_out(u8 __user *buf, u32 *length, const void *arg,
-			size_t size)
-{
-	*length = size;
-	return copy_to_user(buf, arg, size) ? -EFAULT : 0;
-}
-
 static int cbt_ctl_info(struct cbt_tracker *tracker, u8 __user *buf, u32 *plen)
 {
 	struct blkfilter_cbt_info info;
-	int ret = cbt_copy_in(&info, sizeof(info), buf, *plen);
+	int ret = blkfilter_copy_in(&info, sizeof(info), buf, *plen);
 
 	if (ret)
 		return ret;
@@ -62,24 +36,24 @@ static int cbt_ctl_info(struct cbt_tracker *tracker, u8 __user *buf, u32 *plen)
 	info.named = tracker->nr_named;
 	info.number = tracker->number;
 	spin_unlock(&tracker->lock);
-	return cbt_copy_out(buf, plen, &info, sizeof(info));
+	return blkfilter_copy_out(buf, plen, &info, sizeof(info));
 }
 
 static int cbt_ctl_create(struct cbt_tracker *tracker, u8 __user *buf,
 			  u32 *plen)
 {
 	struct blkfilter_cbt_create create;
-	int ret = cbt_copy_in(&create, sizeof(create), buf, *plen);
+	int ret = blkfilter_copy_in(&create, sizeof(create), buf, *plen);
 
 	ret = ret ?: cbt_create(tracker, &create);
-	return ret ?: cbt_copy_out(buf, plen, &create, sizeof(create));
+	return ret ?: blkfilter_copy_out(buf, plen, &create, sizeof(create));
 }
 
 static int cbt_ctl_list(struct cbt_tracker *tracker, u8 __user *buf, u32 *plen)
 {
 	struct blkfilter_cbt_checkpoint *what;
 	struct blkfilter_cbt_list list;
-	int ret = cbt_copy_in(&list, sizeof(list), buf, *plen);
+	int ret = blkfilter_copy_in(&list, sizeof(list), buf, *plen);
 	u32 n;
 
 	if (ret)
@@ -97,14 +71,14 @@ static int cbt_ctl_list(struct cbt_tracker *tracker, u8 __user *buf, u32 *plen)
 			      n * sizeof(*what)))
 		ret = -EFAULT;
 	kvfree(what);
-	return ret ?: cbt_copy_out(buf, plen, &list, sizeof(list));
+	return ret ?: blkfilter_copy_out(buf, plen, &list, sizeof(list));
 }
 
 static int cbt_ctl_delete(struct cbt_tracker *tracker, u8 __user *buf,
 			  u32 *plen)
 {
 	struct blkfilter_cbt_delete delete;
-	int ret = cbt_copy_in(&delete, sizeof(delete), buf, *plen);
+	int ret = blkfilter_copy_in(&delete, sizeof(delete), buf, *plen);
 
 	if (ret)
 		return ret;
@@ -288,7 +262,7 @@ static int cbt_ctl_extents(struct cbt_tracker *tracker, u8 __user *buf,
 {
 	struct blkfilter_cbt_extents ask;
 	struct cbt_answer *answer;
-	int ret = cbt_copy_in(&ask, sizeof(ask), buf, *plen);
+	int ret = blkfilter_copy_in(&ask, sizeof(ask), buf, *plen);
 
 	if (ret)
 		return ret;
@@ -310,7 +284,7 @@ static int cbt_ctl_extents(struct cbt_tracker *tracker, u8 __user *buf,
 	ret = cbt_answer(answer, &ask);
 	ask.sector = min(answer->block << tracker->shift, answer->sectors);
 	kfree(answer);
-	return ret ?: cbt_copy_out(buf, plen, &ask, sizeof(ask));
+	return ret ?: blkfilter_copy_out(buf, plen, &ask, sizeof(ask));
 }
 
 /* --- dirty --- */
@@ -337,7 +311,7 @@ static int cbt_ctl_dirty(struct cbt_tracker *tracker, u8 __user *buf, u32 *plen)
 {
 	struct blkfilter_cbt_range *range;
 	struct blkfilter_cbt_dirty dirty;
-	int ret = cbt_copy_in(&dirty, sizeof(dirty), buf, *plen);
+	int ret = blkfilter_copy_in(&dirty, sizeof(dirty), buf, *plen);
 
 	if (ret)
 		return ret;

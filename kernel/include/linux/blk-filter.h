@@ -20,7 +20,7 @@
  *  - submit_bio() never waits when current->bio_list is set: not for I/O, a
  *    mempool, a lock held over I/O.  It takes the bio and goes on from a worker.
  *  - Clones and own bios carry none of REQ_POLLED, REQ_NOWAIT, REQ_ALLOC_CACHE
- *    (blkfilter_submit_below() and blkfilter_submit_other() take them away).
+ *    (blkfilter_submit_*() take them away).
  *  - It does not change bi_bdev of a bio that it resumes.
  */
 #ifndef _LINUX_BLK_FILTER_H
@@ -33,8 +33,9 @@
 
 struct blkfilter_instance;
 struct blkfilter_path;
+struct bf_dev;
+struct gendisk;
 struct module;
-struct seq_buf;
 
 /**
  * struct blkfilter - one filter on one device
@@ -120,7 +121,9 @@ enum blkfilter_phase {
  * @detach:   Frees what attach() made.  May sleep; waits for the filter's own
  *	I/O that is still on its way.
  * @query_detach: May refuse, with an errno, what people ask for; not asked for
- *	a device that is gone.  Changes nothing.  May be NULL.
+ *	a device that is gone.  Changes nothing.  Asked when a transaction is
+ *	planned, and again with the gate closed: must not sleep for I/O, nor
+ *	allocate memory.  May be NULL.
  * @gone:     The device is gone: bios that the filter holds must be ended or
  *	resumed soon.  Called under the driver core's locks: must not wait.  May
  *	be NULL.
@@ -195,11 +198,52 @@ void blkfilter_end(struct blkfilter_pos pos, struct bio *bio,
 		   blk_status_t status);
 void blkfilter_submit_below(struct blkfilter *flt, struct bio *bio);
 void blkfilter_submit_other(struct blkfilter *flt, struct bio *bio);
+void blkfilter_submit_uncounted(struct blkfilter *flt, struct bio *bio);
 void blkfilter_changed(struct blkfilter *flt, sector_t sector,
 		       sector_t sectors);
 void blkfilter_event(struct blkfilter *flt, u64 value, const void *data,
 		     size_t size);
 int blkfilter_point(struct blkfilter *flt, u32 limit_ms);
+
+/**
+ * struct blkfilter_points - one consistency point for several devices
+ * @dev:       the devices, each from blkfilter_device_get(); brought into order,
+ *             upper before lower, where the kernel knows it (dm, md).
+ * @n:         how many.
+ * @id:        the point's id, BLKFILTER_ID_LENGTH bytes; not all zero.
+ * @freeze:    their file systems are frozen, and those of a whole disk's
+ *             partitions.
+ * @first:     devices whose file systems are frozen before, in this order.
+ * @n_first:   how many.
+ * @limit_ms:  milliseconds from the first gate that closes; 0: 1000.
+ * @failed:    out, on error: the device that did not drain or could not be
+ *             frozen, as an index of @dev; @n when it was none of them.
+ * @closed_ns: out: how long the gates were closed.
+ */
+struct blkfilter_points {
+	struct bf_dev **dev;
+	u32 n;
+	const u8 *id;
+	bool freeze;
+	struct bf_dev **first;
+	u32 n_first;
+	u32 limit_ms;
+	u32 failed;
+	u64 closed_ns;
+};
+
+int blkfilter_points(struct blkfilter_points *points);
+struct bf_dev *blkfilter_device_get(struct blkfilter *flt);
+void blkfilter_device_put(struct bf_dev *dev);
+int blkfilter_devices_from_user(struct bf_dev ***list, u64 address, u32 n,
+				u32 *failed);
+void blkfilter_devices_put(struct bf_dev **dev, u32 n);
+bool blkfilter_stacked_on(struct block_device *upper, struct blkfilter *flt);
+bool blkfilter_claimed_on(const void *holder, struct blkfilter *flt);
+
+int blkfilter_copy_in(void *argument, size_t size, u8 __user *user, u32 room);
+int blkfilter_copy_out(u8 __user *user, u32 *length, const void *answer,
+		       size_t size);
 
 /**
  * blkfilter_start() - first sector of the filter's device on its disk
