@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Chunks on their way: read from the device, entered in the index, stored.
+ *
+ * Copies are begun by the area's two workers, under snap_area.begin.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include "snap.h"
+
+/* Chunks that are copied and stored as one have at most so many bytes. */
+#define SNAP_RUN_BYTES		((u32)BIT(20))
+/* So many chunks are not left waiting for more that could be stored with them. */
+#define SNAP_STORE_CHUNKS	16
+/* As in pages.c: a write is waiting. */
+#define SNAP_COPY_MEMORY	(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN)
+
+/* --- memory --- */
+
+static u32 snap_chunk_bytes(const struct snap_area *area)
+{
+	return (u32)SECTOR_SIZE << area->shift;
+}
+
+static void snap_copy_free(struct snap_copy *copy)
+{
+	u32 i;
+
+	for (i = 0; i < copy->nr_vec; i++)
+		__free_pages(copy->vec[i].bv_page, copy->order);
+	kvfree(copy);
+}
+
+/* With pages of 2^@order, for @n chunks. */
+static struct snap_copy *snap_copy_new(struct snap_area *area, u32 n, u32 order,
+				       gfp_t memory)
+{
+	u32 count = n * (snap_chunk_bytes(area) >> PAGE_SHIFT >> order);
+	struct snap_copy *copy = kvzalloc(struct_size(copy, vec, count), memory);
+
+	if (!copy)
+		return NULL;
+	copy->area = area;
+	copy->order = order;
+	for (copy->nr_vec = 0; copy->nr_vec < count; copy->nr_vec++) {
+		struct page *page = alloc_pages(memory | (order ? __GFP_COMP : 0),
+						order);
+
+		if (!page) {
+			snap_copy_free(copy);
+			return NULL;
+		}
+		copy->vec[copy->nr_vec] = (struct bio_vec){
+			.bv_page = page, .bv_len = PAGE_SIZE << order,
+		};
+	}
+	return copy;
+}
+
+/* In pieces as large as can be had. */
+static struct snap_copy *snap_copy_try(struct snap_area *area, u32 n,
+				       gfp_t memory)
+{
+	u32 order = min(area->shift + SECTOR_SHIFT - PAGE_SHIFT, 4U);
+	struct snap_copy *copy = NULL;
+
+	if (order)
+		copy = snap_copy_new(area, n, order,
+				     memory | __GFP_NORETRY | __GFP_NOWARN);
+	return copy ?: snap_copy_new(area, n, 0, memory);
+}
+
+/*
+ * An empty one for one chunk.  The last one of the pool only when nothing is in
+ * flight, so that there is always one that goes on; under the lock.
+ */
+static struct snap_copy *snap_pool_get(struct snap_area *area, u32 in_flight)
+{
+	struct snap_copy *copy;
+
+	if (area->pool_size < (in_flight ? 2 : 1))
+		return NULL;
+	copy = list_first_entry(&area->pool, struct snap_copy, link);
+	list_del(&copy->link);
+	area->pool_size--;
+	return copy;
+}
+
+static bool snap_pool_put(struct snap_area *area, struct snap_copy *copy)
+{
+	if (copy->nr_vec << copy->order != snap_chunk_bytes(area) >> PAGE_SHIFT ||
+	    area->pool_size >= max(area->pool_max, 1U))
+		return false;
+	list_add(&copy->link, &area->pool);
+	area->pool_size++;
+	return true;
+}
+
+/*
+ * Memory for at most *@n chunks, which are counted as in flight.  NULL: wait until
+ * something else is stored.
+ */
+static struct snap_copy *snap_copy_get(struct snap_area *area, u32 *n)
+{
+	struct snap_copy *copy = NULL;
+	u32 others;
+
+	spin_lock_irq(&area->lock);
+	others = area->in_flight;
+	*n = min(*n, area->in_flight_max - min(others, area->in_flight_max));
+	/* One that the pool has is better than two for which memory is sought. */
+	if (*n == 1)
+		copy = snap_pool_get(area, max(others, 1U));
+	area->in_flight += *n;
+	spin_unlock_irq(&area->lock);
+	if (!*n || copy)
+		return copy;
+	copy = snap_copy_try(area, *n, SNAP_COPY_MEMORY);
+	if (copy)
+		return copy;
+	spin_lock_irq(&area->lock);
+	area->in_flight -= *n - 1;
+	*n = 1;
+	copy = snap_pool_get(area, area->in_flight - 1);
+	if (!copy)
+		area->in_flight--;
+	spin_unlock_irq(&area->lock);
+	return copy;
+}
+
+/* Kicks who waits for memory, or for what was just done.  Under the lock. */
+static void snap_kick_waiting(struct snap_area *area)
+{
+	if (!list_empty(&area->writes) || snap_write_chained(area) ||
+	    snap_area_error(area))
+		snap_area_kick(area);
+	if (area->starved || !bio_list_empty(&area->retry) ||
+	    !bio_list_empty(&area->wanted) || snap_area_error(area))
+		snap_store_kick(area, true);
+}
+
+/* A reader has done with the pages, or it is stored. */
+void snap_copy_put(struct snap_copy *copy)
+{
+	struct snap_area *area = copy->area;
+	unsigned long flags;
+	bool kept;
+
+	if (!refcount_dec_and_test(&copy->refs))
+		return;
+	spin_lock_irqsave(&area->lock, flags);
+	if (copy->nr_vec)
+		area->in_flight -= copy->n;
+	kept = copy->nr_vec && snap_pool_put(area, copy);
+	snap_kick_waiting(area);
+	spin_unlock_irqrestore(&area->lock, flags);
+	if (!kept)
+		snap_copy_free(copy);
+}
+
+int snap_copies_init(struct snap_area *area)
+{
+	struct snap_copy *copy = snap_copy_try(area, 1, GFP_KERNEL);
+
+	if (!copy)
+		return -ENOMEM;
+	list_add(&copy->link, &area->pool);
+	area->pool_size = 1;
+	return 0;
+}
+
+void snap_copies_free(struct snap_area *area)
+{
+	struct snap_copy *copy, *next;
+
+	list_for_each_entry_safe(copy, next, &area->pool, link)
+		snap_copy_free(copy);
+}
+
+/* --- which are on their way --- */
+
+/* The one that a chunk is in, or NULL; under the lock. */
+struct snap_copy *snap_copy_at(struct snap_area *area, u32 chunk)
+{
+	struct rb_node *node = area->copies.rb_node;
+
+	while (node) {
+		struct snap_copy *copy = rb_entry(node, struct snap_copy, node);
+
+		if (chunk < copy->chunk)
+			node = node->rb_left;
+		else if (chunk - copy->chunk >= copy->n)
+			node = node->rb_right;
+		else
+			return copy;
+	}
+	return NULL;
+}
+
+static void snap_copy_insert(struct snap_area *area, struct snap_copy *copy)
+{
+	struct rb_node **place = &area->copies.rb_node, *parent = NULL;
+
+	while (*place) {
+		parent = *place;
+		if (copy->chunk <
+		    rb_entry(parent, struct snap_copy, node)->chunk)
+			place = &parent->rb_left;
+		else
+			place = &parent->rb_right;
+	}
+	rb_link_node(&copy->node, parent, place);
+	rb_insert_color(&copy->node, &area->copies);
+}
+
+/* How many chunks from @chunk on, at most @n, are nowhere yet.  Under begin. */
+static u32 snap_copy_run(struct snap_area *area, u32 chunk, u32 n)
+{
+	u32 i;
+
+	spin_lock_irq(&area->lock);
+	for (i = 0; i < n; i++)
+		if (snap_index_find(&area->index, chunk + i) != SNAP_NO_SLOT ||
+		    snap_copy_at(area, chunk + i))
+			break;
+	spin_unlock_irq(&area->lock);
+	return i;
+}
+
+static void snap_index_add(struct snap_area *area, struct snap_copy *copy)
+{
+	u32 i;
+
+	for (i = 0; i < copy->n; i++)
+		snap_index_insert(&area->index, copy->chunk + i, copy->slot + i);
+	atomic64_add(copy->n, &area->copied);
+}
+
+/*
+ * snap_copy_done() - a copy is stored, or is given up
+ * @error: of its I/O, or 0.
+ *
+ * Any context.
+ */
+void snap_copy_done(struct snap_copy *copy, int error)
+{
+	struct snap_area *area = copy->area;
+	unsigned long flags;
+
+	bio_uninit(&copy->bio);
+	if (error)
+		snap_area_fail(area, error);
+	spin_lock_irqsave(&area->lock, flags);
+	if (copy->state == SNAP_STORING)
+		area->storing--;
+	rb_erase(&copy->node, &area->copies);
+	list_splice_tail_init(&copy->writes, &area->writes);
+	bio_list_merge(&area->retry, &copy->images);
+	bio_list_init(&copy->images);
+	area->stored_at = jiffies;
+	snap_kick_waiting(area);
+	spin_unlock_irqrestore(&area->lock, flags);
+	/* The memory comes back later when somebody still reads it. */
+	snap_copy_put(copy);
+	percpu_ref_put(&area->io);
+}
+
+/* --- the way --- */
+
+/* Bytes of the chunks, which the device's end may cut. */
+static u32 snap_copy_bytes(const struct snap_area *area,
+			   const struct snap_copy *copy)
+{
+	sector_t first = (sector_t)copy->chunk << area->shift;
+	sector_t n = (sector_t)copy->n << area->shift;
+
+	return min(n, area->sectors - first) << SECTOR_SHIFT;
+}
+
+static void snap_copy_bio(struct snap_copy *copy, sector_t sector)
+{
+	u32 bytes = snap_copy_bytes(copy->area, copy);
+
+	copy->bio.bi_vcnt = DIV_ROUND_UP(bytes, PAGE_SIZE << copy->order);
+	copy->bio.bi_iter.bi_size = bytes;
+	copy->bio.bi_iter.bi_sector = sector;
+	copy->bio.bi_private = copy;
+}
+
+/* Where it belongs to next: those who wait for it may go on. */
+static void snap_copy_in_memory(struct snap_copy *copy)
+{
+	struct snap_area *area = copy->area;
+	struct snap_write *write, *next;
+	unsigned long flags;
+	bool much;
+
+	spin_lock_irqsave(&area->lock, flags);
+	snap_index_add(area, copy);
+	copy->state = SNAP_MEMORY;
+	/* While there is something to do the watch goes on by itself. */
+	if (!area->storing && list_empty(&area->to_store)) {
+		area->stored_at = jiffies;
+		queue_delayed_work(area->wq, &area->stuck,
+				   snap_store_timeout() / 4);
+	}
+	list_add_tail(&copy->link, &area->to_store);
+	area->in_memory += copy->n;
+	list_for_each_entry_safe(write, next, &copy->writes, link) {
+		write->next = max(write->next, copy->chunk + copy->n);
+		list_move_tail(&write->link, write->next > write->last ?
+						     &area->ready :
+						     &area->writes);
+	}
+	/* Inside the lock, which keeps the copy, and that the area. */
+	snap_area_kick(area);
+	much = area->in_memory >= SNAP_STORE_CHUNKS;
+	snap_store_kick(area, much && area->in_memory - copy->n <
+				       SNAP_STORE_CHUNKS);
+	spin_unlock_irqrestore(&area->lock, flags);
+}
+
+static void snap_copy_read_end(struct bio *bio)
+{
+	struct snap_copy *copy = bio->bi_private;
+	struct snap_area *area = copy->area;
+	struct bvec_iter iter = {
+		.bi_size = snap_copy_bytes(area, copy),
+	};
+
+	if (bio->bi_status || snap_area_error(area)) {
+		snap_copy_done(copy, blk_status_to_errno(bio->bi_status));
+		return;
+	}
+	snap_holes_zero(area, (sector_t)copy->chunk << area->shift, bio, iter);
+	snap_copy_in_memory(copy);
+}
+
+static void snap_copy_read(struct snap_copy *copy)
+{
+	struct snap_area *area = copy->area;
+
+	bio_init(&copy->bio, area->disk->part0, copy->vec, copy->nr_vec,
+		 REQ_OP_READ);
+	snap_copy_bio(copy, area->start + ((sector_t)copy->chunk << area->shift));
+	copy->bio.bi_end_io = snap_copy_read_end;
+	blkfilter_submit_below(area->flt, &copy->bio);
+}
+
+static void snap_copy_set(struct snap_area *area, struct snap_copy *copy,
+			  u32 chunk, u32 n, u32 slot)
+{
+	copy->chunk = chunk;
+	copy->n = n;
+	copy->slot = slot;
+	INIT_LIST_HEAD(&copy->writes);
+	bio_list_init(&copy->images);
+	refcount_set(&copy->refs, 1);
+}
+
+/*
+ * Slots for at most *@n chunks, and room in the index.  Return: 0, or why it cannot
+ * be had.
+ */
+static int snap_copy_slots(struct snap_area *area, u32 chunk, u32 *n, u32 *slot)
+{
+	*n = snap_storage_alloc(area->snapshot, *n, slot);
+	if (!*n)
+		return -ENOSPC;
+	if (snap_index_provide(&area->index, chunk, *slot, *n))
+		return -ENOMEM;
+	return percpu_ref_tryget_live(&area->io) ? 0 : -ESHUTDOWN;
+}
+
+/* Makes a copy that is on its way, and not yet read; NULL: it is begun already. */
+static struct snap_copy *snap_copy_begin(struct snap_area *area, u32 chunk, u32 n)
+{
+	struct snap_copy *copy;
+	u32 slot = 0, got;
+	int ret;
+
+	n = min(n, max(SNAP_RUN_BYTES / snap_chunk_bytes(area), 1U));
+	n = snap_copy_run(area, chunk, n);
+	if (!n)
+		return NULL;
+	copy = snap_copy_get(area, &n);
+	if (!copy)
+		return ERR_PTR(-EAGAIN);
+	got = n;
+	ret = snap_copy_slots(area, chunk, &got, &slot);
+	if (ret) {
+		snap_copy_set(area, copy, chunk, n, slot);
+		snap_copy_put(copy);
+		return ERR_PTR(ret);
+	}
+	snap_copy_set(area, copy, chunk, got, slot);
+	spin_lock_irq(&area->lock);
+	area->in_flight -= n - got;
+	spin_unlock_irq(&area->lock);
+	copy->state = SNAP_READING;
+	spin_lock_irq(&area->lock);
+	snap_copy_insert(area, copy);
+	spin_unlock_irq(&area->lock);
+	return copy;
+}
+
+/*
+ * snap_copy_start() - begin to copy chunks
+ * @chunk: the first one.
+ * @n:     chunks from there on that somebody waits for.
+ *
+ * In one of the workers.  Return: 0: they, or some of them, are on their way or
+ * copied; -EAGAIN when there is no memory before something else is stored; -ENOSPC
+ * when the storage is full; -ENOMEM: none for the index; -ESHUTDOWN: all is over.
+ */
+int snap_copy_start(struct snap_area *area, u32 chunk, u32 n)
+{
+	struct snap_copy *copy;
+
+	mutex_lock(&area->begin);
+	copy = snap_copy_begin(area, chunk, n);
+	mutex_unlock(&area->begin);
+	if (IS_ERR_OR_NULL(copy))
+		return PTR_ERR_OR_ZERO(copy);
+	snap_copy_read(copy);
+	return 0;
+}
+
+/*
+ * snap_copy_direct() - chunks that the image is about to be written wholly
+ *
+ * In one of the workers.  The caller writes to their slots, with the copy's bio, and
+ * then calls snap_copy_done().
+ *
+ * Return: the copy, of at most @n chunks; NULL when that cannot be done now, or is
+ * no use.
+ */
+struct snap_copy *snap_copy_direct(struct snap_area *area, u32 chunk, u32 n)
+{
+	struct snap_copy *copy = kvzalloc(sizeof(*copy), SNAP_COPY_MEMORY);
+	u32 slot;
+
+	if (!copy)
+		return NULL;
+	copy->area = area;
+	mutex_lock(&area->begin);
+	n = snap_copy_run(area, chunk, n);
+	if (!n || snap_copy_slots(area, chunk, &n, &slot)) {
+		mutex_unlock(&area->begin);
+		kvfree(copy);
+		return NULL;
+	}
+	snap_copy_set(area, copy, chunk, n, slot);
+	copy->state = SNAP_DIRECT;
+	spin_lock_irq(&area->lock);
+	snap_copy_insert(area, copy);
+	/* The device's old data is nobody's any more: it may be overwritten. */
+	snap_index_add(area, copy);
+	spin_unlock_irq(&area->lock);
+	mutex_unlock(&area->begin);
+	return copy;
+}
+
+/* --- storing --- */
+
+static void snap_copy_store_end(struct bio *bio)
+{
+	struct snap_copy *copy = bio->bi_private;
+
+	snap_copy_done(copy, blk_status_to_errno(bio->bi_status));
+}
+
+/* A bio of the area's own to difference storage, wherever that is.  From a task. */
+void snap_submit_to(struct snap_area *area, const struct snap_place *place,
+		    struct bio *bio)
+{
+	sector_t sector;
+
+	bio->bi_iter.bi_sector = place->sector;
+	if (place->file) {
+		snap_file_submit(place->file, bio);
+		return;
+	}
+	sector = get_start_sect(place->bdev) + place->sector;
+	if (place->bdev->bd_disk == area->disk &&
+	    sector >= area->start &&
+	    sector + bio_sectors(bio) <= area->start + area->sectors) {
+		bio->bi_iter.bi_sector = sector;
+		blkfilter_submit_below(area->flt, bio);
+		return;
+	}
+	bio_set_dev(bio, place->bdev);
+	blkfilter_submit_other(area->flt, bio);
+}
+
+static void snap_copy_store(struct snap_copy *copy)
+{
+	struct snap_area *area = copy->area;
+	struct snap_place place;
+
+	snap_storage_find(&area->snapshot->storage, copy->slot, &place);
+	bio_reset(&copy->bio, place.bdev, REQ_OP_WRITE);
+	snap_copy_bio(copy, 0);
+	copy->bio.bi_end_io = snap_copy_store_end;
+	snap_submit_to(area, &place, &copy->bio);
+}
+
+/* The next one to be stored; NULL: none, or not now. */
+static struct snap_copy *snap_copy_to_store(struct snap_area *area)
+{
+	struct snap_copy *copy = NULL;
+
+	spin_lock_irq(&area->lock);
+	if (!area->quiet || !list_empty(&area->writes) ||
+	    !bio_list_empty(&area->wanted) || snap_area_error(area))
+		copy = list_first_entry_or_null(&area->to_store,
+						struct snap_copy, link);
+	if (copy) {
+		list_del(&copy->link);
+		area->in_memory -= copy->n;
+		copy->state = SNAP_STORING;
+		area->storing++;
+	}
+	spin_unlock_irq(&area->lock);
+	return copy;
+}
+
+/*
+ * snap_copies_store() - store what is in memory
+ *
+ * In the storage's worker.  While a point is coming only what somebody waits for.  Slots are
+ * given out in order, so these lie side by side; the plug makes requests of them.
+ */
+void snap_copies_store(struct snap_area *area)
+{
+	struct snap_copy *copy;
+
+	while ((copy = snap_copy_to_store(area))) {
+		if (snap_area_error(area))
+			snap_copy_done(copy, 0);
+		else
+			snap_copy_store(copy);
+	}
+}
