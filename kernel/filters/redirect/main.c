@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The filter "redirect" on one device.
+ */
+#include <linux/module.h>
+#include <linux/slab.h>
+#include "rd.h"
+
+#define RD_ALTITUDE	(250000ULL * BLKFILTER_ALTITUDE_UNIT)
+
+static unsigned int target_timeout = 30;
+module_param(target_timeout, uint, 0644);
+MODULE_PARM_DESC(target_timeout,
+		 "seconds without an answer of the target after which writes no longer wait for it (30)");
+
+static unsigned int target_retries = 8;
+module_param(target_retries, uint, 0644);
+MODULE_PARM_DESC(target_retries,
+		 "failures of the target in a row after which a migration is paused (8)");
+
+static unsigned int target_flush = 5;
+module_param(target_flush, uint, 0644);
+MODULE_PARM_DESC(target_flush,
+		 "seconds after which a target with a volatile cache that was written to is flushed (5)");
+
+/* In jiffies. */
+unsigned long rd_target_timeout(void)
+{
+	return clamp(READ_ONCE(target_timeout), 1U, 3600U) * HZ;
+}
+
+unsigned long rd_flush_interval(void)
+{
+	return clamp(READ_ONCE(target_flush), 1U, 3600U) * HZ;
+}
+
+u32 rd_target_retries(void)
+{
+	return READ_ONCE(target_retries);
+}
+
+static bool rd_concerns(const struct rd_job *job, const struct bio *bio,
+			enum rd_mode mode)
+{
+	switch (mode) {
+	case RD_PASS:
+		return false;
+	case RD_MIRROR:
+		/* A flush is the source's alone: the target is flushed at the end. */
+		return op_is_write(bio_op(bio)) && bio_sectors(bio);
+	case RD_HOLD:
+		return op_is_write(bio_op(bio));
+	case RD_REDIRECT:
+		return rd_redirect_concerns(job, bio);
+	}
+	return false;
+}
+
+static bool rd_submit_bio(struct blkfilter *flt, struct bio *bio,
+			  struct blkfilter_pos pos)
+{
+	struct rd_job *job = rd_of(flt)->job;
+
+	if (!job)
+		return false;
+	/* Not written again: the line stays shared between CPUs. */
+	if (time_after(jiffies, READ_ONCE(job->app_at)))
+		WRITE_ONCE(job->app_at, jiffies);
+	if (!rd_concerns(job, bio, READ_ONCE(job->mode)))
+		return false;
+	return rd_take(job, bio, pos);
+}
+
+/* --- points --- */
+
+/*
+ * rd_point() - a point of our own
+ * @instant: what happens then: no bio is in the filter, and all writes that it has
+ *           seen have completed on the source.  Must not sleep.
+ *
+ * Under rd_filter.control, in a command.  Return: see blkfilter_point(); -ENODEV: the
+ * instant was not heard; what @instant has returned.
+ */
+int rd_point(struct rd_filter *rd, int (*instant)(struct rd_filter *rd),
+	     u32 limit_ms)
+{
+	int ret;
+
+	rd->arm.instant = instant;
+	rd->arm.ret = -ENODEV;
+	WRITE_ONCE(rd->arm.task, current);
+	ret = blkfilter_point(&rd->flt, limit_ms);
+	WRITE_ONCE(rd->arm.task, NULL);
+	return ret ?: rd->arm.ret;
+}
+
+/*
+ * A point is coming: nothing new is begun.  Somebody else's does not wait for the target:
+ * neither do bios that are taken, which it waits for.
+ */
+static void rd_quiet_begins(struct rd_job *job, bool ours)
+{
+	job->quiet = true;
+	if (ours || !rd_copies(job))
+		return;
+	job->hasty = true;
+	rd_release_waiters(job);
+	rd_watch_now(job);
+}
+
+static void rd_quiet_ends(struct rd_job *job)
+{
+	job->quiet = false;
+	job->hasty = false;
+	wake_up_all(&job->wait);
+	if (rd_copies(job))
+		rd_copy_kick(job);
+}
+
+static void rd_quiet(struct rd_filter *rd, bool quiet)
+{
+	struct rd_job *job = rd_job_get(rd);
+
+	if (!job)
+		return;
+	spin_lock_irq(&job->lock);
+	if (quiet)
+		rd_quiet_begins(job, READ_ONCE(rd->arm.task) == current);
+	else
+		rd_quiet_ends(job);
+	spin_unlock_irq(&job->lock);
+	rd_job_put(job);
+}
+
+static void rd_point_phase(struct blkfilter *flt, enum blkfilter_phase phase,
+			   const u8 *id)
+{
+	struct rd_filter *rd = rd_of(flt);
+
+	if (phase != BLKFILTER_POINT_INSTANT)
+		rd_quiet(rd, phase == BLKFILTER_POINT_PREPARE);
+	else if (READ_ONCE(rd->arm.task) == current)
+		rd->arm.ret = rd->arm.instant(rd);
+}
+
+/* --- what else is heard --- */
+
+static void rd_settled(struct blkfilter *flt)
+{
+	WRITE_ONCE(rd_of(flt)->settled, true);
+}
+
+/*
+ * The source may have changed anywhere.  Once redirected nothing can be done: the status
+ * says so, and an event without a change of the state.
+ */
+static void rd_unseen(struct blkfilter *flt)
+{
+	struct rd_job *job = rd_job_get(rd_of(flt));
+
+	if (!job)
+		return;
+	spin_lock_irq(&job->lock);
+	if (rd_copies(job)) {
+		rd_dirty_set_all(job);
+		rd_copy_kick(job);
+	} else if (job->mode == RD_REDIRECT) {
+		job->unseen = true;
+		rd_job_tell(job, job->state, EIO);
+		pr_err("%s: I/O may have reached it though it is redirected\n",
+		       job->target.source->disk_name);
+	}
+	spin_unlock_irq(&job->lock);
+	rd_job_put(job);
+}
+
+static void rd_changed(struct blkfilter *flt, sector_t sector, sector_t sectors)
+{
+	struct rd_job *job = rd_job_get(rd_of(flt));
+
+	if (!job)
+		return;
+	spin_lock_irq(&job->lock);
+	if (rd_copies(job) && sector < job->sectors && sectors) {
+		rd_dirty_set(job, sector,
+			     min(sector + sectors, job->sectors) - 1);
+		rd_copy_kick(job);
+	}
+	spin_unlock_irq(&job->lock);
+	rd_job_put(job);
+}
+
+/* A migration is of a device of one size. */
+static void rd_resized(struct blkfilter *flt, sector_t sectors)
+{
+	struct rd_job *job = rd_job_get(rd_of(flt));
+
+	if (!job)
+		return;
+	if (job->copies_data && sectors != job->sectors)
+		rd_job_end(job, BLKFILTER_REDIRECT_FAILED, -ESTALE);
+	rd_job_put(job);
+}
+
+static void rd_state(struct blkfilter *flt, char *buf, size_t size)
+{
+	static const char * const words[] = {
+		[BLKFILTER_REDIRECT_CREATED] = "created",
+		[BLKFILTER_REDIRECT_RUNNING] = "running",
+		[BLKFILTER_REDIRECT_PAUSED] = "paused",
+		[BLKFILTER_REDIRECT_READY] = "ready",
+		[BLKFILTER_REDIRECT_STANDBY] = "standby",
+		[BLKFILTER_REDIRECT_PENDING] = "pending",
+		[BLKFILTER_REDIRECT_REDIRECTED] = "redirected",
+		[BLKFILTER_REDIRECT_ABORTING] = "aborting",
+		[BLKFILTER_REDIRECT_FAILED] = "failed",
+		[BLKFILTER_REDIRECT_CONCLUDED] = "concluded",
+	};
+	struct rd_job *job = rd_job_get(rd_of(flt));
+	u32 state = BLKFILTER_REDIRECT_CREATED;
+
+	if (job) {
+		state = READ_ONCE(job->state);
+		rd_job_put(job);
+	}
+	strscpy(buf, words[state], size);
+}
+
+/* --- attach and detach --- */
+
+/* What is under way is ended first, by who began it. */
+static int rd_query_detach(struct blkfilter *flt, enum blkfilter_reason reason)
+{
+	struct rd_filter *rd = rd_of(flt);
+	struct rd_job *job;
+	bool busy;
+
+	spin_lock_irq(&rd->lock);
+	busy = rd->next;
+	spin_unlock_irq(&rd->lock);
+	job = rd_job_get(rd);
+	if (job) {
+		busy = busy || !rd_job_detachable(job);
+		rd_job_put(job);
+	}
+	return busy ? -EBUSY : 0;
+}
+
+/* Whatever a command waits for, it waits no longer. */
+static void rd_leave(struct blkfilter *flt)
+{
+	struct rd_filter *rd = rd_of(flt);
+	struct rd_job *job;
+
+	WRITE_ONCE(rd->leaving, true);
+	job = rd_job_get(rd);
+	if (!job)
+		return;
+	rd_job_end(job, BLKFILTER_REDIRECT_FAILED, -ENODEV);
+	rd_job_put(job);
+}
+
+static void rd_deactivate(struct blkfilter *flt, enum blkfilter_reason reason,
+			  struct blkfilter *successor)
+{
+	rd_leave(flt);
+}
+
+/* No bio is in the filter any more, nor a command. */
+static void rd_detach(struct blkfilter *flt)
+{
+	struct rd_filter *rd = rd_of(flt);
+	struct rd_job *job = rd->job;
+
+	if (job) {
+		rd_job_wait(job);
+		rd->job = NULL;
+		rd_job_put(job);
+	}
+	kfree(rd);
+}
+
+static struct blkfilter *rd_attach(struct block_device *bdev,
+				   const struct blkfilter_attach *how)
+{
+	struct rd_filter *rd;
+
+	if (how->options_size)
+		return ERR_PTR(-EINVAL);
+	rd = kzalloc(sizeof(*rd), GFP_KERNEL);
+	if (!rd)
+		return ERR_PTR(-ENOMEM);
+	mutex_init(&rd->control);
+	spin_lock_init(&rd->lock);
+	return &rd->flt;
+}
+
+static struct blkfilter_operations rd_operations = {
+	.owner = THIS_MODULE,
+	.name = BLKFILTER_REDIRECT,
+	.altitude = RD_ALTITUDE,
+	.flags = BLKFILTER_NEEDS_POINTS,
+	.attach = rd_attach,
+	.deactivate = rd_deactivate,
+	.detach = rd_detach,
+	.query_detach = rd_query_detach,
+	.gone = rd_leave,
+	.submit_bio = rd_submit_bio,
+	.ctl = rd_ctl,
+	.point = rd_point_phase,
+	.settled = rd_settled,
+	.unseen = rd_unseen,
+	.resized = rd_resized,
+	.changed = rd_changed,
+	.state = rd_state,
+};
+
+static int __init rd_init(void)
+{
+	int ret = rd_ios_init();
+
+	rd_steps_init();
+	if (ret)
+		return ret;
+	ret = rd_jobs_init();
+	if (ret)
+		goto out_ios;
+	ret = blkfilter_register(&rd_operations);
+	if (ret)
+		goto out_jobs;
+	return 0;
+
+out_jobs:
+	rd_jobs_exit();
+out_ios:
+	rd_ios_exit();
+	return ret;
+}
+
+/* Attached nowhere: so there is no job, and nothing on its way. */
+static void __exit rd_exit(void)
+{
+	blkfilter_unregister(&rd_operations);
+	rd_jobs_exit();
+	/* The last completions may still be on their way out. */
+	synchronize_rcu();
+	rd_ios_exit();
+}
+
+module_init(rd_init);
+module_exit(rd_exit);
+
+MODULE_DESCRIPTION("Puts another block device under a live one, with or without copying it");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");
