@@ -5,7 +5,7 @@
     clients   a thousand at a time, slow ones, such that write garbage: all others are served
     rights    everybody reads, root and the control group change
     stacks    plan, apply, drift, foreign filters, prune, rollback, wrong files, jobs, events
-    plugins   that hang, crash, end the process, answer too much or nonsense: status is answered within a second
+    plugins   that hang, crash, end the process, answer too much or nonsense: status is answered within a second; two with one noun
 """
 
 import json
@@ -324,7 +324,71 @@ def stacks(build: Path) -> None:
 # --- plugins ---
 
 
+def one_noun_for_two(build: Path) -> None:
+    files = "version: 1\ndevices:\n"
+    for name, serial in (("a", "S1"), ("b", "S2")):
+        files += f"  - {{name: {name}, match: {{serial: {serial}}}, stack: [{{filter: twin-{name}}}]}}\n"
+    with daemon(build, files) as running:
+        folder = running.folder
+        first, second = status_in_time(folder)["plugins"]
+        assert (first["name"], first["state"]) == ("twin-a", "ready"), first
+        assert (second["name"], second["state"]) == ("twin-b", "failed"), second
+        assert second["why"] == "its noun 'twin' is that of the plugin 'twin-a'", second
+        assert f"plugin: {second['why']}" in running.log.read_text()
+        # The first one keeps the noun and works; the other one's filter is not attached, and who asks is told why.
+        assert (state(folder, "a"), state(folder, "b")) == ("in sync", "blocked")
+        said = Client(folder).result("command", noun="twin", command="say", arguments={"word": "yes"})
+        assert said["text"] == "yes", said
+        for arguments, wanted in ((["status"], "blocked"), (["plugin", "list"], second["why"]), (["plan"], second["why"])):
+            done = subprocess.run([build / "bin/filterctl", "--socket", folder / "control.sock", *arguments],
+                                  capture_output=True, text=True, timeout=60, check=True)
+            assert wanted in done.stdout, (arguments, done.stdout)
+
+
+def commands_that_last(build: Path) -> None:
+    files = """version: 1
+defaults: {storage: {step: 1MiB}}
+groups: [{name: all, devices: [data, log], storage: {step: 2MiB}}]
+devices:
+  - {name: data, match: {serial: S1}, stack: [{filter: lasting}]}
+  - {name: log, match: {serial: S2}, stack: [{filter: good, level: 3}]}
+"""
+    with daemon(build, files) as running:
+        folder = running.folder
+        client = Client(folder)
+
+        def tell(**params: object) -> dict:
+            return client.result("command", noun="lasting", command="tell", arguments={}, **params)["records"][0]
+
+        assert tell(devices=["log", "sdc"]) == {"devices": "sdb=log sdc=sdc ", "group": None, "step": "1048576", "nothing": None}
+        assert tell(group="all") == {"devices": "sda=data sdb=log ", "group": "all", "step": "2097152", "nothing": None}
+        assert client.error("command", noun="lasting", command="tell", arguments={}, group="none") == "not-found"
+        assert client.error("command", noun="lasting", command="tell", arguments={}, devices=["sdx"]) == "not-found"
+        assert client.error("command", noun="lasting", command="tell", arguments={}, devices="sda") == "invalid"
+
+        # One of several that a declaration means is known by the name that it can be asked for again.
+        running.reload(files.replace("{name: data, match: {serial: S1}", '{name: some, match: {serial: "S[13]", many: true}')
+                       .replace("[data, log]", "[log]"))
+        assert tell(devices=["sda", "sdc"])["devices"] == "sda=sda sdc=sdc "
+        running.reload(files.replace("{name: data, match: {serial: S1}", '{name: some, match: {serial: "S1*", many: true}')
+                       .replace("[data, log]", "[log]"))
+        assert tell(devices=["sda"])["devices"] == "sda=some "
+        running.reload(files)
+
+        # It lasts longer than any other command may, and the plugin answers others meanwhile.
+        waiting = Client(folder)
+        number = waiting.send("command", noun="lasting", command="work", arguments={"command": 'sleep 12; [ "$WORD" = seven ] && exit 5'})
+        assert waiting.read()["progress"]["text"] == "half way"
+        tell(devices=["sda"])
+        job = client.result("jobs")["jobs"][-1]
+        assert (job["what"], job["state"], job["text"]) == ("lasting work", "running", "half way"), job
+        assert waiting.reply(number)["result"]["records"] == [{"status": 5}]
+        assert client.result("job-show", job=job["job"], wait=True)["state"] == "done"
+
+
 def plugins(build: Path) -> None:
+    one_noun_for_two(build)
+    commands_that_last(build)
     device = "  - {name: bad, match: {serial: S3}, stack: [{filter: misbehaves}]}\n"
     with daemon(build, FILES + device) as running:
         folder = running.folder

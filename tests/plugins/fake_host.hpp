@@ -28,6 +28,8 @@ struct FakeCall {
     std::map<std::string, std::string> arguments{};
     Kernel kernel{};
     const char* device = "no-such-disk";
+    std::map<std::string, std::string> settings{};
+    std::vector<std::string> devices{}; ///< of a command with FILTERD_DEVICES
 
     std::vector<nlohmann::json> records{};
     std::optional<std::string> text{};
@@ -153,6 +155,17 @@ struct FakeHost {
     }
 
     static const char* state_folder() { return nullptr; }
+
+    static const char* device_at(const filterd_call* call, std::size_t index) {
+        return index < of(call)->devices.size() ? of(call)->devices[index].c_str() : nullptr;
+    }
+
+    static const char* setting(const filterd_call* call, const char* name) {
+        const auto found = of(call)->settings.find(name);
+        return found == of(call)->settings.end() ? nullptr : found->second.c_str();
+    }
+
+    static int run(const char*, const char* const*, std::uint32_t) { return 0; }
 };
 
 inline filterd_host fake_host() {
@@ -177,7 +190,11 @@ inline filterd_host fake_host() {
             .more = FakeHost::more,
             .fail = FakeHost::fail,
             .progress = FakeHost::progress,
-            .state_folder = FakeHost::state_folder};
+            .state_folder = FakeHost::state_folder,
+            .device_at = FakeHost::device_at,
+            .declared_at = FakeHost::device_at,
+            .setting = FakeHost::setting,
+            .run = FakeHost::run};
 }
 
 /// Opens a file as filterd does; NULL, with the reason on standard error, when that fails.

@@ -2,19 +2,23 @@
 #include "daemon.hpp"
 
 #include "control/service.hpp"
-#include "control/version.hpp"
 #include "device/system.hpp"
 #include "plugin/crash.hpp"
 #include "plugin/host.hpp"
 
+#include <blkfilter-common/version.hpp>
+
 #include <cerrno>
 #include <csignal>
 #include <ctime>
+#include <exception>
 #include <fmt/format.h>
 #include <iostream>
 #include <mutex>
 #include <sys/epoll.h>
 #include <system_error>
+#include <thread>
+#include <utility>
 
 // Fields of the journal name the place in the source otherwise, for which nobody asks.
 #define SD_JOURNAL_SUPPRESS_LOCATION
@@ -24,6 +28,10 @@
 namespace filterd {
 
 namespace {
+
+/// So long the start of the system waits for devices that are slow to take their filters. Less than the
+/// unit's TimeoutStartSec.
+constexpr std::chrono::seconds longest_start{60};
 
 /// A line in the journal with fields to look for, or on standard error.
 void write_log(const Notice& notice) {
@@ -63,19 +71,22 @@ std::uint64_t monotonic_usec() {
 class KernelEvents {
 public:
     KernelEvents(control::Loop& loop, control::Service& service) : loop_{loop}, service_{service} {
-        timer_ = loop_.every(std::chrono::seconds{1}, [this] { open(); });
+        timer_ = loop_.every(std::chrono::seconds{1}, [this] {
+            if (!stream_ && open())
+                service_.look_again(); // whoever has loaded the module may have loaded filters with it
+        });
         open();
     }
 
 private:
-    void open() {
-        if (stream_)
-            return;
+    /// False: the module is not loaded yet.
+    bool open() {
         auto opened = blkfilter::EventStream::open();
         if (!opened)
-            return; // the module is not loaded yet
+            return false;
         stream_.emplace(std::move(*opened));
         source_ = loop_.watch(stream_->descriptor(), EPOLLIN, [this](std::uint32_t) { read(); });
+        return true;
     }
 
     void read() {
@@ -93,6 +104,51 @@ private:
     std::optional<blkfilter::EventStream> stream_;
     std::unique_ptr<control::Source> source_;
     std::unique_ptr<control::Source> timer_;
+};
+
+/// Hears of devices and filters from the kernel and from udev. On a thread of its own: to understand what
+/// they say takes sysfs, which is locked for seconds while a hundred disks appear.
+class Listener {
+public:
+    /// Begins the service with the devices that are there. When it cannot go on it ends @p main.
+    Listener(control::Loop& main, control::Service& service, const std::function<void()>& ready)
+        : events_{loop_, service},
+          monitor_{loop_.handle(), [&](const device::Facts& facts) { service.appeared(facts); },
+                   [&](const blkfilter::DeviceId& id) { service.gone(id); }} {
+        thread_ = std::thread{[this, &main, &service, ready] {
+            try {
+                service.begin(device::enumerate(), ready);
+                loop_.run();
+            } catch (...) {
+                failure_ = std::current_exception();
+                main.post([&main] { main.end(); });
+            }
+        }};
+    }
+    Listener(const Listener&) = delete;
+    Listener& operator=(const Listener&) = delete;
+    ~Listener() { end(); }
+
+    /// Errors: why it could not go on.
+    void finish() {
+        end();
+        if (failure_)
+            std::rethrow_exception(failure_);
+    }
+
+private:
+    void end() {
+        if (!thread_.joinable())
+            return;
+        loop_.post([this] { loop_.end(); });
+        thread_.join();
+    }
+
+    control::Loop loop_;
+    KernelEvents events_;
+    device::Monitor monitor_;
+    std::exception_ptr failure_;
+    std::thread thread_;
 };
 
 } // namespace
@@ -119,10 +175,13 @@ void run_daemon(const DaemonOptions& options) {
                                         .rollback = options.runtime_folder / "rollback.json"},
                               .socket = options.runtime_folder / "control.sock",
                               .log = write_log}};
-    const KernelEvents events{loop, service};
-    const device::Monitor monitor{loop.handle(), [&](const device::Facts& facts) { service.appeared(facts); },
-                                  [&](const blkfilter::DeviceId& device) { service.gone(device); }};
-    service.begin(device::enumerate(), [] { static_cast<void>(sd_notify(0, "READY=1")); });
+    std::unique_ptr<control::Source> patience;
+    const auto ready = [&] {
+        if (std::exchange(patience, nullptr))
+            static_cast<void>(sd_notify(0, "READY=1"));
+    };
+    patience = loop.every(longest_start, [&] { loop.post(ready); });
+    Listener listener{loop, service, ready};
     const auto reload = loop.on_signal(SIGHUP, [&] {
         static_cast<void>(sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
                                      static_cast<unsigned long long>(monotonic_usec())));
@@ -135,9 +194,11 @@ void run_daemon(const DaemonOptions& options) {
     const auto terminate = loop.on_signal(SIGTERM, end);
     const auto interrupt = loop.on_signal(SIGINT, end);
     static_cast<void>(sd_event_set_watchdog(loop.handle(), 1));
-    write_log(
-        {.priority = Priority::info, .type = "started", .text = fmt::format("filterd {}", control::version)});
+    write_log({.priority = Priority::info,
+               .type = "started",
+               .text = fmt::format("filterd {}", blkfilter::common::version)});
     loop.run();
+    listener.finish();
 }
 
 } // namespace filterd

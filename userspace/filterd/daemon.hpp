@@ -19,8 +19,8 @@ struct DaemonOptions {
     std::filesystem::path state_folder{"/var/lib/filterd"};
 };
 
-/// Until SIGTERM or SIGINT: the filters stay as they are. Tells systemd when all devices are as declared, and
-/// that it lives. Errors: std::system_error.
+/// Until SIGTERM or SIGINT: the filters stay as they are. Tells systemd when all devices are as declared, or
+/// after a minute, and that it lives. Errors: std::system_error.
 void run_daemon(const DaemonOptions& options);
 
 } // namespace filterd

@@ -4,6 +4,8 @@
 #include "daemon.hpp"
 #include "plugin/host.hpp"
 
+#include <blkfilter-common/version.hpp>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <iostream>
@@ -91,6 +93,7 @@ ExitCode run(int argc, char** argv) {
                    "For the socket, and what ends with the machine")
         ->capture_default_str();
     app.add_option("--state-folder", daemon.state_folder, "For what plugins keep")->capture_default_str();
+    app.set_version_flag("--version", fmt::format("filterd {}", blkfilter::common::version));
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

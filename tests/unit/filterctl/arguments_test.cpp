@@ -43,6 +43,13 @@ TEST(Seconds, have_units_up_to_hours) {
 TEST(Complaints, say_what_is_wanted) {
     EXPECT_EQ(seconds_complaint("60s"), "");
     EXPECT_EQ(seconds_complaint("x"), "must be a time up to a week, such as 60s, 5m or 1h, not 'x'");
+    for (const auto* text : {"0", "5", "0.5", "1000000000"})
+        EXPECT_EQ(timeout_complaint(text), "");
+    for (const std::string text : {"", "x", "5s", "-1", "nan"})
+        EXPECT_EQ(timeout_complaint(text),
+                  "must be a number of seconds, such as 5 or 0.5, not '" + text + "'");
+    EXPECT_EQ(count_complaint("1"), "");
+    EXPECT_EQ(count_complaint("0"), "must be a number from 1 on, not '0'");
     EXPECT_EQ(number_complaint("7"), "");
     EXPECT_EQ(number_complaint("7x"), "must be a decimal number, not '7x'");
     EXPECT_EQ(bytes_complaint("7KiB"), "");

@@ -62,6 +62,12 @@ TEST(Commands, no_daemon_is_3) {
                         "'filterctl doctor' looks into it\n");
 }
 
+TEST(Commands, say_their_version_without_a_daemon) {
+    const auto ran = run_words({"--socket", "/nonexistent/sock", "--version"});
+    EXPECT_EQ(ran.code, ExitCode::done);
+    EXPECT_TRUE(ran.output.starts_with("filterctl ")) << ran.output;
+}
+
 TEST(Commands, a_connection_that_is_cut_is_3) {
     const FakeDaemon daemon{[](Peer& peer) {
         peer.send(hello);
@@ -70,7 +76,8 @@ TEST(Commands, a_connection_that_is_cut_is_3) {
     }};
     const auto ran = run_on(daemon, {"status"});
     EXPECT_EQ(ran.code, ExitCode::unreachable);
-    EXPECT_EQ(ran.talk, "filterctl: filterd has closed the connection in the middle of an answer\n");
+    EXPECT_EQ(ran.talk, "filterctl: filterd has closed the connection in the middle of an answer; "
+                        "'filterctl doctor' looks into it\n");
 }
 
 TEST(Commands, a_slow_reply_is_6) {
@@ -95,6 +102,7 @@ TEST(Commands, wrong_usage_is_2) {
                                                {"job", "show", "x"},
                                                {"status", "--nonsense"},
                                                {"status", "--timeout", "-1"},
+                                               {"watch", "--count", "0"},
                                                {"nonsense"}}) {
         const auto ran = run_on(daemon, words);
         EXPECT_EQ(ran.code, ExitCode::usage);
@@ -142,6 +150,7 @@ TEST(Commands, json_has_a_version_everywhere) {
                                                                    {"job", "list"},
                                                                    {"job", "show", "7"},
                                                                    {"job", "wait", "7"},
+                                                                   {"group", "list"},
                                                                    {"group", "point", "g"},
                                                                    {"stack", "attach", "sda", "x"},
                                                                    {"stack", "detach", "sda", "x"}}) {
@@ -331,6 +340,19 @@ TEST(Plugin, is_shown_with_its_commands) {
     EXPECT_EQ(missing.talk, "filterctl: there is no plugin 'x'\n");
 }
 
+TEST(Job, is_shown_as_people_read_it) {
+    EXPECT_EQ(run_with("job-show",
+                       result(Json::parse(R"({"job":7,"what":"apply","state":"failed","text":"sdb",
+                           "thousandths":500,"error":{"code":"refused","message":"busy"}})")),
+                       {"job", "show", "7"})
+                  .output,
+              "job: 7\nwhat: apply\nstate: failed\ndone: 50.0 %\ntext: busy\n");
+    auto job = Json::parse(R"({"job":8,"state":"done","thousandths":1000})");
+    job["result"] = plan_with_a_step();
+    EXPECT_EQ(run_with("job-show", result(job), {"job", "show", "8"}).output,
+              "job: 8\nstate: done\ndone: 100.0 %\ndata (sda)\n  attach cbt: at 1\n");
+}
+
 TEST(Job, wait_ends_as_the_job_has_ended) {
     EXPECT_EQ(params_of("job-show", {"job", "wait", "7"}).dump(), R"({"job":7,"wait":true})");
     EXPECT_EQ(params_of("job-show", {"job", "show", "7"}).dump(), R"({"job":7})");
@@ -343,6 +365,14 @@ TEST(Job, wait_ends_as_the_job_has_ended) {
     EXPECT_EQ(run_with("job-show", result({{"state", "failed"}}), {"job", "wait", "7"}).code,
               ExitCode::failed);
     EXPECT_EQ(run_with("job-show", result({{"state", "failed"}}), {"job", "show", "7"}).code, ExitCode::done);
+}
+
+TEST(Group, list_shows_what_is_declared) {
+    EXPECT_EQ(run_with("status",
+                       result(Json::parse(R"({"groups":[{"name":"db","devices":["data","log"]}]})")),
+                       {"group", "list"})
+                  .output,
+              "NAME DEVICES\ndb   data,log\n");
 }
 
 TEST(Group, a_point_is_a_line) {

@@ -19,6 +19,8 @@ public:
             return {"sda1", "data", "data"};
         case Hint::Kind::filter:
             return {"cbt-only", "acme"};
+        case Hint::Kind::group:
+            return {"backup"};
         case Hint::Kind::job:
             return {"7"};
         default:
@@ -49,6 +51,7 @@ TEST(Completion, of_nouns_and_verbs) {
     EXPECT_EQ(after({"stack", ""}), (Words{"attach", "detach", "show"}));
     EXPECT_EQ(after({"--json", "stack", "d"}), Words{"detach"});
     EXPECT_EQ(after({"--socket", "stack", "job", ""}), (Words{"list", "show", "wait"}));
+    EXPECT_EQ(after({"group", "point", ""}), Words{"backup"});
     EXPECT_EQ(after({"c"}), (Words{"cbt", "confirm"}));
     EXPECT_EQ(after({}), Words{});
 }

@@ -3,6 +3,7 @@
 /// A daemon that is made of a function, and filterctl's commands run against it.
 #pragma once
 
+#include "../../folder.hpp"
 #include "commands/command_line.hpp"
 
 #include <array>
@@ -72,9 +73,6 @@ public:
     using Script = std::function<void(Peer&)>;
 
     explicit FakeDaemon(Script script) : script_{std::move(script)} {
-        std::string folder = "/tmp/filterctl-test-XXXXXX";
-        EXPECT_TRUE(::mkdtemp(folder.data()));
-        folder_ = folder;
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         std::strcpy(address.sun_path, path().c_str());
@@ -91,7 +89,6 @@ public:
         ::shutdown(listener_, SHUT_RDWR);
         thread_.join();
         ::close(listener_);
-        std::filesystem::remove_all(folder_);
     }
 
     [[nodiscard]] std::string path() const { return folder_ / "sock"; }
@@ -108,7 +105,7 @@ private:
     }
 
     Script script_;
-    std::filesystem::path folder_;
+    blkfilter::test::Folder folder_;
     int listener_{-1};
     std::jthread thread_;
 };

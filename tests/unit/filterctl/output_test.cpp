@@ -110,6 +110,12 @@ TEST(Records, are_a_table_of_all_keys_as_they_first_come) {
               "   100 -       yes\n");
 }
 
+TEST(Records, have_their_columns_in_the_order_that_is_given) {
+    EXPECT_EQ(printed({Json::parse(R"({"records":[{"a":"","b":1,"z":2}],"columns":["b","a"]})")}, false),
+              "B A Z\n"
+              "1 - 2\n");
+}
+
 TEST(Records, go_on_below_each_other) {
     EXPECT_EQ(
         printed({records(R"([{"a":1,"b":"long text"}])"), records(R"([{"b":"x","a":2}])"), records("[]")},
@@ -260,8 +266,27 @@ TEST(Views, a_status_shows_devices_and_what_is_wrong) {
 
 TEST(Views, a_status_says_why_there_is_no_kernel) {
     EXPECT_EQ(status_view(Json::parse(R"({"service": {"version": "1", "pid": 2, "started": "noon"},
-                                          "kernel": {"error": "no module"}})")),
+                                          "kernel": {"error": "no module"},
+                                          "config": {"loaded": "noon"}})")),
               "filterd 1, pid 2, since noon; kernel: no module\n");
+}
+
+TEST(Views, a_status_says_when_it_is_an_old_one) {
+    auto status = some_status();
+    status["service"]["age_seconds"] = 2;
+    EXPECT_EQ(status_view(status), status_view(some_status()));
+    status["service"]["age_seconds"] = 12;
+    EXPECT_NE(status_view(status).find("active\nfilterd is busy: this is what it saw 12 s ago\n"),
+              std::string::npos);
+}
+
+TEST(Views, a_status_says_that_no_configuration_is_in_force) {
+    auto status = some_status();
+    status["config"] = {{"loaded", nullptr}, {"errors", Json::array()}};
+    EXPECT_NE(status_view(status).find("\nconfiguration: not read yet\n"), std::string::npos);
+    status["config"]["errors"].push_back("f.yaml:1:2: error: bad");
+    EXPECT_NE(status_view(status).find("so that nothing is changed\nconfiguration: f.yaml:1:2: error: bad\n"),
+              std::string::npos);
 }
 
 TEST(Views, nothing_trips_over_a_reply_of_another_shape) {

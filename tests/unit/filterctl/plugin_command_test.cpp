@@ -39,6 +39,13 @@ Json some_plugins() {
             {"name":"later","description":"Of a newer daemon","changes":false,"device":false,"arguments":[
                 {"name":"colour","type":"colour","description":"One","required":false,"positional":false,
                  "repeated":false}]},
+            {"name":"take","description":"Of several","changes":true,"devices":true,"arguments":[
+                {"name":"label","type":"text","description":"Its name","required":false,"positional":false,
+                 "repeated":false}]},
+            {"name":"mount","description":"Mount it","mount":true,"arguments":[
+                {"name":"which","type":"text","description":"Which one","required":true,"positional":true,
+                 "repeated":false}]},
+            {"name":"clashes","description":"","devices":true,"arguments":[{"name":"group","type":"text"}]},
             {"name":"Not A Name","description":"","arguments":[]},
             {"name":"twice","description":"","arguments":[{"name":"a","type":"text"},{"name":"a","type":"text"}]},
             {"name":"helps","description":"","arguments":[{"name":"help","type":"text"}]}]},
@@ -76,6 +83,32 @@ std::string complaint_of(std::vector<std::string> words) {
     EXPECT_EQ(ran.code, ExitCode::usage);
     EXPECT_EQ(ran.output, "");
     return ran.talk;
+}
+
+TEST(PluginCommand, several_devices_or_a_group_are_sent) {
+    EXPECT_EQ(params_of({"cbt", "take", "sda", "data", "--label", "one"}),
+              (Json{{"noun", "cbt"},
+                    {"command", "take"},
+                    {"devices", {"sda", "data"}},
+                    {"arguments", {{"label", "one"}}}}));
+    EXPECT_EQ(member(params_of({"cbt", "take", "--group", "all"}), "group"), "all");
+    EXPECT_NE(complaint_of({"cbt", "clashes"}), "");
+}
+
+TEST(PluginCommand, what_is_mounted_is_said_by_the_plugin) {
+    const auto ran = [](const Json& records) {
+        const FakeDaemon daemon{with_command(result({{"records", records}}))};
+        return run_on(daemon, {"cbt", "mount", "one", "--on", "/nonexistent"});
+    };
+    EXPECT_NE(ran(Json::array()).talk.find("does not say what is to be mounted"), std::string::npos);
+    const auto failed = ran(
+        {{{"source", "/dev/none"}, {"type", "ext4"}, {"options", "ro"}, {"offset", 512}, {"size", 1024}}});
+    EXPECT_EQ(failed.code, ExitCode::failed);
+    EXPECT_NE(failed.talk.find(
+                  "/dev/none: cannot be mounted on /nonexistent as ext4, ro,loop,offset=512,sizelimit=1024"),
+              std::string::npos)
+        << failed.talk;
+    EXPECT_NE(complaint_of({"cbt", "mount", "one"}).find("--on"), std::string::npos);
 }
 
 TEST(PluginCommand, sends_what_was_given) {

@@ -50,6 +50,7 @@ TEST(Progress, is_a_bar_on_a_terminal_that_goes_at_the_end) {
     Display display{true};
     EXPECT_EQ(display.after(999ms, {7, 100, "sda"}), "");
     EXPECT_EQ(display.after(1ms, {7, 500, "sda"}), "\r\033[K[###############...............]  50.0 % sda");
+    EXPECT_EQ(display.after(99ms, {7, 900, "sda"}), "");
     EXPECT_EQ(display.after(1ms, {7, 1000, "\033[2Jx"}),
               "\r\033[K[##############################] 100.0 %  [2Jx");
     EXPECT_EQ(display.end(), "\r\033[K");

@@ -82,6 +82,10 @@ TEST(Match, tells_the_kernel_what_it_can_know) {
     EXPECT_EQ(kernel_keys_text(*keys), "partuuid");
 }
 
+std::vector<Meaning> resolve(std::span<const config::Device> declared, const Devices& devices) {
+    return resolve(declared, devices, fitting(declared, devices));
+}
+
 TEST(Match, of_several_devices_is_ambiguous_unless_it_says_many) {
     const Devices devices{{disk(0).id, disk(0)}, {disk(1).id, disk(1)}};
     auto one = declare("one", match(&Match::serial, "WD-1234"));
@@ -98,6 +102,29 @@ TEST(Match, of_two_declarations_is_nobodys) {
     const auto meanings = resolve(both, devices);
     EXPECT_EQ(meanings.at(0).state, Meaning::State::ambiguous);
     EXPECT_EQ(meanings.at(1).why, "sda is declared as 'one' too");
+}
+
+TEST(Match, is_looked_at_again_for_a_device_that_has_changed) {
+    const config::Device both[]{declare("one", match(&Match::serial, "WD-1234")),
+                                declare("two", match(&Match::node, "/dev/sda"))};
+    auto devices = Devices{{disk(0).id, disk(0)}};
+    auto fits = fitting(both, devices);
+    devices.at(disk(0).id).serial = "other";
+    devices.emplace(disk(1).id, disk(1));
+    devices.at(disk(1).id).links = {"/dev/sdb"};
+    refit(fits, both, devices, disk(0).id);
+    refit(fits, both, devices, disk(1).id);
+    EXPECT_EQ(fits.at(disk(0).id), std::vector<std::size_t>{1});
+    EXPECT_EQ(fits.at(disk(1).id), std::vector<std::size_t>{0});
+    // A link that is not udev's goes to another device, of which nobody says so.
+    std::swap(devices.at(disk(0).id).links, devices.at(disk(1).id).links);
+    refit(fits, both, devices, {8, 9, 9});
+    EXPECT_EQ(fits.at(disk(0).id), std::vector<std::size_t>{});
+    EXPECT_EQ(fits.at(disk(1).id), (std::vector<std::size_t>{0, 1}));
+    devices.erase(disk(1).id);
+    refit(fits, both, devices, disk(1).id);
+    EXPECT_FALSE(fits.contains(disk(1).id));
+    EXPECT_EQ(resolve(both, devices, fits).at(0).state, Meaning::State::absent);
 }
 
 } // namespace

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "../../folder.hpp"
+
 #include <blkfilter/device_id.hpp>
 
 #include <cerrno>
@@ -16,8 +18,6 @@ namespace fs = std::filesystem;
 class DeviceIdTest : public testing::Test {
 protected:
     DeviceIdTest() {
-        std::string folder = fs::temp_directory_path() / "blkfilter-sysfs-XXXXXX";
-        sysfs_ = mkdtemp(folder.data());
         const auto disk = sysfs_ / "devices/block/vda";
         fs::create_directories(disk / "vda1");
         fs::create_directories(sysfs_ / "dev/block");
@@ -25,9 +25,9 @@ protected:
         fs::create_symlink("../../devices/block/vda", sysfs_ / "dev/block/254:0");
         fs::create_symlink("../../devices/block/vda/vda1", sysfs_ / "dev/block/254:1");
     }
-    ~DeviceIdTest() override { fs::remove_all(sysfs_); }
 
-    fs::path sysfs_;
+    test::Folder folder_{};
+    const fs::path& sysfs_ = folder_.path();
 };
 
 TEST_F(DeviceIdTest, a_disk_is_found_by_its_number) {

@@ -11,10 +11,6 @@ namespace {
 /// The longest request that the daemon takes, with its newline.
 constexpr std::size_t longest_request = 64U << 10;
 
-std::unexpected<Failure> failed(std::string message) {
-    return std::unexpected(Failure{.code = "failed", .message = std::move(message)});
-}
-
 /// The beginning of a line that nobody expected, fit for a terminal.
 std::string excerpt(std::string_view line) {
     constexpr std::size_t most = 60;
@@ -24,7 +20,7 @@ std::string excerpt(std::string_view line) {
 }
 
 std::unexpected<Failure> not_the_protocol(std::string_view line) {
-    return failed(fmt::format("filterd sent what is not the protocol: {}", excerpt(line)));
+    return fail("failed", fmt::format("filterd sent what is not the protocol: {}", excerpt(line)));
 }
 
 /// A line as an object; anything else is discarded.
@@ -53,15 +49,15 @@ Result<void> Client::greet(const std::string& path, const Deadline& deadline) {
     const auto hello = object_of(*line);
     const auto& protocol = member(hello, "protocol");
     if (!member(hello, "filterd").is_string() || !protocol.is_number_unsigned())
-        return failed(fmt::format("what listens at {} is not filterd: {}", path, excerpt(*line)));
+        return fail("failed", fmt::format("what listens at {} is not filterd: {}", path, excerpt(*line)));
     version_ = text_of(hello, "filterd");
     const auto spoken = protocol.get<std::uint64_t>();
     if (spoken == protocol_version)
         return {};
-    return failed(fmt::format("filterd {} speaks protocol {}, this filterctl {}: the newer one is {}",
-                              version_, spoken, protocol_version,
-                              spoken > protocol_version ? "filterd; update filterctl"
-                                                        : "filterctl; update or restart filterd"));
+    return fail("failed", fmt::format("filterd {} speaks protocol {}, this filterctl {}: the newer one is {}",
+                                      version_, spoken, protocol_version,
+                                      spoken > protocol_version ? "filterd; update filterctl"
+                                                                : "filterctl; update or restart filterd"));
 }
 
 Result<std::uint64_t> Client::send(std::string_view method, const Json& params) {
@@ -70,8 +66,7 @@ Result<std::uint64_t> Client::send(std::string_view method, const Json& params) 
         request["params"] = params;
     auto line = line_of(request);
     if (line.size() >= longest_request)
-        return std::unexpected(
-            Failure{.code = "invalid", .message = "the request is too long: at most 64 KiB of arguments"});
+        return fail("invalid", "the request is too long: at most 64 KiB of arguments");
     if (auto sent = connection_.send(std::move(line)); !sent)
         return std::unexpected(std::move(sent.error()));
     return last_id_;

@@ -22,10 +22,6 @@ using std::chrono::milliseconds;
 /// Far more than a page of an answer, or the status of thousands of devices.
 constexpr std::size_t longest_line = 64U << 20;
 
-std::unexpected<Failure> failure(const char* code, std::string message) {
-    return std::unexpected(Failure{.code = code, .message = std::move(message)});
-}
-
 std::string reason(int code) {
     return std::generic_category().message(code);
 }
@@ -34,13 +30,11 @@ std::unexpected<Failure> not_connected(const std::string& path, int code) {
     switch (code) {
     case ENOENT:
     case ECONNREFUSED:
-        return failure("unreachable",
-                       fmt::format("filterd does not run: {}: {}; 'filterctl doctor' looks into it", path,
-                                   reason(code)));
+        return fail("unreachable", fmt::format("filterd does not run: {}: {}", path, reason(code)));
     case EAGAIN:
-        return failure("timeout", fmt::format("filterd does not take the connection: {}", path));
+        return fail("timeout", fmt::format("filterd does not take the connection: {}", path));
     default:
-        return failure("unreachable", fmt::format("{}: {}", path, reason(code)));
+        return fail("unreachable", fmt::format("{}: {}", path, reason(code)));
     }
 }
 
@@ -65,7 +59,7 @@ Result<Connection> Connection::open(const std::string& path, milliseconds limit)
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof(address.sun_path))
-        return failure("invalid", fmt::format("the path of the socket is too long: {}", path));
+        return fail("invalid", fmt::format("the path of the socket is too long: {}", path));
     std::memcpy(address.sun_path, path.data(), path.size());
     Connection connection{blkfilter::FileDescriptor{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)}};
     const int socket = connection.socket_.get();
@@ -88,10 +82,9 @@ Result<void> Connection::send(std::string line) {
         if (sent >= 0)
             rest.remove_prefix(static_cast<std::size_t>(sent));
         else if (errno == EAGAIN)
-            return failure("timeout", "filterd does not read the request");
+            return fail("timeout", "filterd does not read the request");
         else if (errno != EINTR)
-            return failure("unreachable",
-                           fmt::format("filterd has closed the connection: {}", reason(errno)));
+            return fail("unreachable", fmt::format("filterd has closed the connection: {}", reason(errno)));
     }
     return {};
 }
@@ -100,17 +93,17 @@ Result<void> Connection::receive_some(const Deadline& deadline) {
     pollfd waiting{.fd = socket_.get(), .events = POLLIN, .revents = 0};
     const int ready = ::poll(&waiting, 1, wait_of(deadline));
     if (ready == 0 && deadline && Clock::now() >= *deadline)
-        return failure("timeout", "filterd has not answered in time");
+        return fail("timeout", "filterd has not answered in time");
     if (ready <= 0)
         return {};
     std::array<char, 1U << 16> part;
     const auto size = ::read(socket_.get(), part.data(), part.size());
     if (size == 0)
-        return failure("unreachable", received_.empty()
-                                          ? "filterd has closed the connection before it had answered"
-                                          : "filterd has closed the connection in the middle of an answer");
+        return fail("unreachable", received_.empty()
+                                       ? "filterd has closed the connection before it had answered"
+                                       : "filterd has closed the connection in the middle of an answer");
     if (size < 0 && errno != EINTR)
-        return failure("unreachable", fmt::format("the connection to filterd broke: {}", reason(errno)));
+        return fail("unreachable", fmt::format("the connection to filterd broke: {}", reason(errno)));
     if (size > 0)
         received_.append(part.data(), static_cast<std::size_t>(size));
     return {};
@@ -127,7 +120,7 @@ Result<std::string> Connection::receive(const Deadline& deadline) {
         }
         searched_ = received_.size();
         if (searched_ > longest_line)
-            return failure("failed", "filterd sends a line that does not end");
+            return fail("failed", "filterd sends a line that does not end");
         if (auto some = receive_some(deadline); !some)
             return std::unexpected(std::move(some.error()));
     }

@@ -8,6 +8,7 @@
 #include <expected>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace filterctl {
 
@@ -34,6 +35,17 @@ struct Failure {
 /// A value, or why there is none.
 template <class T>
 using Result = std::expected<T, Failure>;
+
+/// That there is no value, and why.
+inline std::unexpected<Failure> fail(std::string code, std::string message) {
+    return std::unexpected(Failure{.code = std::move(code), .message = std::move(message)});
+}
+
+/// Why there is none, to one who wanted another value.
+template <class T>
+std::unexpected<Failure> pass_on(const Result<T>& result) {
+    return std::unexpected(result.error());
+}
 
 /// The exit code for a failure's code; "failed" for one that we do not know.
 ExitCode exit_code_of(std::string_view code);

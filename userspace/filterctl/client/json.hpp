@@ -11,7 +11,7 @@
 
 namespace filterctl {
 
-/// Keeps the order of members, which is the order of a table's columns.
+/// Keeps the order of members, which is the order of a table's columns where nobody says another one.
 using Json = nlohmann::ordered_json;
 
 /// A member of an object; null when it is not there, or @p object is none.

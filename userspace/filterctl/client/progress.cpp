@@ -13,6 +13,8 @@ std::string percent_of(std::uint64_t thousandths) {
 namespace {
 
 constexpr std::chrono::seconds quiet{1};
+/// A bar that is there moves so often at most: a copy has thousands of words.
+constexpr std::chrono::milliseconds redrawn{100};
 constexpr std::uint64_t all = 1000;
 
 /// To the line's first column, and nothing behind the cursor.
@@ -44,8 +46,7 @@ ProgressDisplay::~ProgressDisplay() {
 
 void ProgressDisplay::show(const Progress& progress) {
     const auto now = now_();
-    // The first second is quiet; a bar that is there moves with each word of the daemon.
-    if (now - shown_ < quiet && !bar_is_there_)
+    if (now - shown_ < (bar_is_there_ ? Clock::duration{redrawn} : Clock::duration{quiet}))
         return;
     shown_ = now;
     const auto thousandths = std::min(progress.thousandths, all);

@@ -15,7 +15,7 @@ namespace filterctl {
 std::string percent_of(std::uint64_t thousandths);
 
 /// Shows the progress of one request that takes over a second: on a terminal a bar in one line, which goes
-/// when the request has ended; elsewhere a line a second.
+/// when the request has ended; elsewhere a line a second. It may be told as often as one likes.
 class ProgressDisplay {
 public:
     using Clock = std::chrono::steady_clock;

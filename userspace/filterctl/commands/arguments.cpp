@@ -4,7 +4,10 @@
 #include <blkfilter-common/quantity.hpp>
 #include <blkfilter/altitude.hpp>
 
+#include <charconv>
 #include <fmt/format.h>
+#include <memory>
+#include <system_error>
 
 namespace filterctl {
 
@@ -37,8 +40,21 @@ std::string seconds_complaint(const std::string& text) {
     return parse_seconds(text) ? "" : complaint(text, "a time up to a week, such as 60s, 5m or 1h");
 }
 
+std::string timeout_complaint(const std::string& text) {
+    double seconds{};
+    const auto* end = std::to_address(text.end());
+    const auto [rest, error] = std::from_chars(text.data(), end, seconds);
+    const bool good = error == std::errc{} && rest == end && seconds >= 0;
+    return good ? "" : complaint(text, "a number of seconds, such as 5 or 0.5");
+}
+
 std::string number_complaint(const std::string& text) {
     return blkfilter::common::parse_decimal(text) ? "" : complaint(text, "a decimal number");
+}
+
+std::string count_complaint(const std::string& text) {
+    return blkfilter::common::parse_decimal(text).value_or(0) != 0 ? ""
+                                                                   : complaint(text, "a number from 1 on");
 }
 
 std::string bytes_complaint(const std::string& text) {

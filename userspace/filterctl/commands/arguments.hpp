@@ -17,8 +17,14 @@ std::optional<std::uint64_t> parse_seconds(std::string_view text);
 
 std::string seconds_complaint(const std::string& text);
 
+/// How long to wait: seconds, with a fraction or without.
+std::string timeout_complaint(const std::string& text);
+
 /// A decimal number.
 std::string number_complaint(const std::string& text);
+
+/// A decimal number that is not zero.
+std::string count_complaint(const std::string& text);
 
 /// A number of bytes, plain or with a unit.
 std::string bytes_complaint(const std::string& text);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "commands/command_line.hpp"
+#include "commands/arguments.hpp"
+
+#include <blkfilter-common/version.hpp>
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -19,7 +22,7 @@ void add_globals(CLI::App& app, Globals& globals) {
     app.add_flag("--json", globals.json, "Print JSON");
     app.add_option("--timeout", globals.timeout_seconds, "How long to wait for a reply, in seconds")
         ->type_name("SECONDS")
-        ->check(CLI::Validator{CLI::NonNegativeNumber}.description(""));
+        ->check(timeout_complaint);
 }
 
 /// CLI11 wants them from behind.
@@ -49,8 +52,7 @@ Result<void> add_noun(CommandLine& line, const FirstLook& look) {
     }
     const auto noun = std::ranges::find(*nouns, look.noun, &PluginNoun::noun);
     if (noun == nouns->end())
-        return std::unexpected(Failure{
-            .code = "invalid", .message = fmt::format("there is no noun '{}': see --help", look.noun)});
+        return fail("invalid", fmt::format("there is no noun '{}': see --help", look.noun));
     if (noun->commands.empty())
         return std::unexpected(Failure{
             .code = noun->why.empty() ? "invalid" : "failed",
@@ -77,6 +79,7 @@ ExitCode run_parsed(const CommandLine& line, Session& session) {
 
 void add_own(CommandLine& line, Globals& globals) {
     auto& app = *line.app;
+    app.set_version_flag("--version", fmt::format("filterctl {}", blkfilter::common::version));
     app.require_subcommand(1);
     // Global options may come anywhere.
     app.fallthrough();
@@ -95,8 +98,9 @@ void add_own(CommandLine& line, Globals& globals) {
     add_stack_commands(line);
     add_plugin_commands(line);
     add_job_commands(line);
-    add_group_command(line);
+    add_group_commands(line);
     add_doctor_command(line);
+    add_backup_commands(line);
 }
 
 FirstLook look_at(std::span<const std::string> words) {

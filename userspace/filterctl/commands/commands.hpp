@@ -18,7 +18,7 @@ using Run = std::function<Result<ExitCode>(Session&)>;
 
 /// What an argument may be, for completion.
 struct Hint {
-    enum class Kind { words, device, filter, plugin, job };
+    enum class Kind { words, device, filter, group, plugin, job };
 
     Kind kind;
     std::vector<std::string> words{}; ///< with Kind::words
@@ -51,7 +51,8 @@ void add_stack_commands(CommandLine& line);
 void add_list_commands(CommandLine& line);
 void add_plugin_commands(CommandLine& line);
 void add_job_commands(CommandLine& line);
-void add_group_command(CommandLine& line);
+void add_group_commands(CommandLine& line);
 void add_doctor_command(CommandLine& line);
+void add_backup_commands(CommandLine& line);
 
 } // namespace filterctl

@@ -95,6 +95,8 @@ public:
             return declared_and_present(ask("status"));
         case Hint::Kind::filter:
             return texts(list_of(ask("filters"), "filters"), "name");
+        case Hint::Kind::group:
+            return texts(list_of(ask("status"), "groups"), "name");
         case Hint::Kind::plugin:
             return texts(list_of(ask("plugins"), "plugins"), "name");
         case Hint::Kind::job:

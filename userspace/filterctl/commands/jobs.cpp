@@ -3,6 +3,7 @@
 #include "commands/arguments.hpp"
 #include "commands/commands.hpp"
 #include "output/records.hpp"
+#include "output/views.hpp"
 
 #include <blkfilter-common/quantity.hpp>
 
@@ -13,16 +14,34 @@ namespace filterctl {
 
 namespace {
 
-std::string jobs_view(const Json& reply) {
-    auto jobs = list_of(reply, "jobs");
-    for (auto& job : jobs)
-        if (job.is_object())
-            job["done"] = percent_of(number_of(job, "thousandths"));
-    return table_of(jobs, {"job", "what", "state", "done", "text", "started", "ended"});
+const std::vector<std::string> columns{"job", "what", "state", "done", "text", "started", "ended"};
+
+/// A job as people read it: how far it is in percent, and the text of what failed.
+Json readable(Json job) {
+    if (!job.is_object())
+        return Json::object();
+    job["done"] = percent_of(number_of(job, "thousandths"));
+    if (const auto why = text_of(member(job, "error"), "message"); !why.empty())
+        job["text"] = why;
+    job.erase("thousandths");
+    job.erase("error");
+    return job;
 }
 
-std::string job_view(const Json& job) {
-    return lines_of(job, {"job", "what", "state", "thousandths", "text", "started", "ended"});
+std::string jobs_view(const Json& reply) {
+    auto jobs = Json::array();
+    for (const auto& job : list_of(reply, "jobs"))
+        jobs.push_back(readable(job));
+    return table_of(jobs, columns);
+}
+
+/// A result that is a plan stands below, as the command itself shows it.
+std::string job_view(const Json& reply) {
+    auto job = readable(reply);
+    const auto result = member(job, "result");
+    if (member(result, "plan").is_array())
+        job.erase("result");
+    return lines_of(job, columns) + plan_view(result);
 }
 
 Json params_of(const std::string& job) {
@@ -40,7 +59,7 @@ Result<ExitCode> wait(Session& session, const std::string& job) {
     if (const auto& error = member(*reply, "error"); error.is_object())
         return std::unexpected(failure_of(error));
     if (text_of(*reply, "state") == "failed")
-        return std::unexpected(Failure{.code = "failed", .message = fmt::format("job {} failed", job)});
+        return fail("failed", fmt::format("job {} failed", job));
     return ExitCode::done;
 }
 
@@ -56,7 +75,7 @@ void add_job_commands(CommandLine& line) {
         line.add_command(noun, "show", "One of them, with its result", [=](Session& session) {
             return session.ask_and_show("job-show", params_of(*job), soon, job_view);
         });
-    auto* wait_command = line.add_command(noun, "wait", "Wait until it has ended; the exit code is the job's",
+    auto* wait_command = line.add_command(noun, "wait", "Wait until it has ended, and end as it has",
                                           [=](Session& session) { return wait(session, *job); });
     for (auto* command : {show_command, wait_command})
         line.add_argument(command, "ID", *job, "Of the job", Hint::Kind::job)->check(number_complaint);

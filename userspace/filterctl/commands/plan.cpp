@@ -93,7 +93,7 @@ void add_plan_commands(CommandLine& line) {
     const auto add_prune = [&](CLI::App* command) {
         command->add_flag("--prune", arguments->prune, "Filters that no file declares any more go");
         auto* named = command->add_option("--prune-named", arguments->named,
-                                          "As --prune; these go even if history is lost with them");
+                                          "As --prune; these go even if their history is lost with them");
         line.hints.emplace(named->type_name("FILTER"), Hint{.kind = Hint::Kind::filter});
     };
     auto* plan_command =

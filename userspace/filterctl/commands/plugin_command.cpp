@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "commands/plugin_command.hpp"
 #include "commands/arguments.hpp"
+#include "commands/mount.hpp"
 #include "output/answer.hpp"
 
 #include <algorithm>
@@ -42,6 +43,8 @@ PluginCommand command_of(const Json& json) {
                           .description = text_of(json, "description"),
                           .changes = is_true(json, "changes"),
                           .device = is_true(json, "device"),
+                          .devices = is_true(json, "devices"),
+                          .mount = is_true(json, "mount"),
                           .arguments = {}};
     for (const auto& argument : list_of(json, "arguments"))
         command.arguments.push_back(argument_of(argument));
@@ -59,6 +62,10 @@ bool is_name(const std::string& name) {
 /// Whether it can be a command: CLI11 would throw at what cannot.
 bool is_sound(const PluginCommand& command) {
     std::set<std::string> names{"help"};
+    if (command.devices)
+        names.insert("group");
+    if (command.mount)
+        names.insert("on");
     return is_name(command.name) && std::ranges::all_of(command.arguments, [&](const auto& argument) {
                return is_name(argument.name) && names.insert(argument.name).second;
            });
@@ -113,23 +120,56 @@ Json arguments_of(const std::vector<Given>& all) {
     return arguments;
 }
 
+/// What is given for a command.
+struct CommandLineOf {
+    std::string device{};
+    std::vector<std::string> devices{};
+    std::string group{};
+    std::vector<Given> arguments{};
+    std::string folder{}; ///< of a command that mounts
+};
+
+Json request_of(const PluginNoun& noun, const PluginCommand& command, const CommandLineOf& given) {
+    Json request{{"noun", noun.noun}, {"command", command.name}};
+    if (!given.device.empty())
+        request["device"] = given.device;
+    if (!given.devices.empty())
+        request["devices"] = given.devices;
+    if (!given.group.empty())
+        request["group"] = given.group;
+    request["arguments"] = arguments_of(given.arguments);
+    return request;
+}
+
+constexpr const char* device_help = "Its declared name, the kernel's, or a path";
+
+void add_devices(CLI::App* added, CommandLineOf& given, CommandLine& line) {
+    auto* devices = added->add_option("DEVICE", given.devices, device_help);
+    line.hints.emplace(devices, Hint{.kind = Hint::Kind::device});
+    auto* group = added->add_option("--group", given.group, "All devices of a group of the configuration")
+                      ->type_name("GROUP");
+    line.hints.emplace(group, Hint{.kind = Hint::Kind::group});
+}
+
 void add_command(CLI::App* app, const PluginNoun& noun, const PluginCommand& command, CommandLine& line) {
-    const auto device = std::make_shared<std::string>();
-    const auto all = std::make_shared<std::vector<Given>>();
-    auto* added = line.add_command(
-        app, command.name, command.description,
-        [device, all, noun = noun.noun, name = command.name, changes = command.changes](Session& session) {
-            Json request{{"noun", noun}, {"command", name}};
-            if (!device->empty())
-                request["device"] = *device;
-            request["arguments"] = arguments_of(*all);
-            return run_plugin_command(session, std::move(request), changes ? for_ever : a_while);
+    const auto given = std::make_shared<CommandLineOf>();
+    auto* added =
+        line.add_command(app, command.name, command.description, [given, noun, command](Session& session) {
+            auto request = request_of(noun, command, *given);
+            if (command.mount)
+                return run_mount_command(session, request, given->folder);
+            return run_plugin_command(session, std::move(request), command.changes ? for_ever : a_while);
         });
     if (command.device)
-        line.add_argument(added, "DEVICE", *device, "Its declared name, the kernel's, or a path",
-                          Hint::Kind::device);
+        line.add_argument(added, "DEVICE", given->device, device_help, Hint::Kind::device);
+    if (command.devices)
+        add_devices(added, *given, line);
     for (const auto& argument : command.arguments)
-        all->push_back({argument, add_argument(added, argument, line)});
+        given->arguments.push_back({argument, add_argument(added, argument, line)});
+    if (command.mount)
+        added->add_option("--on", given->folder, "The folder to mount it on")
+            ->type_name("FOLDER")
+            ->required();
 }
 
 } // namespace

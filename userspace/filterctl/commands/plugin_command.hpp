@@ -26,6 +26,8 @@ struct PluginCommand {
     std::string description;
     bool changes; ///< something
     bool device;  ///< it is about one: the first argument
+    bool devices; ///< it is about several: the first arguments, or --group
+    bool mount;   ///< it says how to mount something
     std::vector<PluginArgument> arguments;
 };
 

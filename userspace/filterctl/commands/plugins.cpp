@@ -36,8 +36,7 @@ Result<ExitCode> show(Session& session, const std::string& name) {
     const auto found =
         std::ranges::find_if(plugins, [&](const Json& plugin) { return text_of(plugin, "name") == name; });
     if (found == plugins.end())
-        return std::unexpected(
-            Failure{.code = "not-found", .message = fmt::format("there is no plugin '{}'", name)});
+        return fail("not-found", fmt::format("there is no plugin '{}'", name));
     session.show({{"plugin", *found}}, plugin_view);
     return ExitCode::done;
 }

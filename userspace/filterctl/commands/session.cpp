@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "commands/session.hpp"
 
-#include "client/progress.hpp"
 #include "output/document.hpp"
 
+#include <chrono>
 #include <fmt/format.h>
+#include <thread>
 
 namespace filterctl {
 
@@ -19,6 +20,7 @@ Result<Client*> Session::client() {
         if (!connected)
             return std::unexpected(std::move(connected.error()));
         client_ = std::move(*connected);
+        was_connected_ = true;
     }
     return &*client_;
 }
@@ -33,10 +35,27 @@ Result<Json> Session::ask(std::string_view method, const Json& params,
     const auto connected = client();
     if (!connected)
         return std::unexpected(connected.error());
-    ProgressDisplay display{*talk_, talk_is_terminal_};
-    return (*connected)->call(method, params, deadline(usual_seconds), [&](const Progress& progress) {
+    auto display = progress_display();
+    auto reply = (*connected)->call(method, params, deadline(usual_seconds), [&](const Progress& progress) {
         display.show(progress);
     });
+    if (!reply && reply.error().code == "unreachable")
+        client_.reset();
+    return reply;
+}
+
+Result<Json> Session::ask_again(std::string_view method, const Json& params,
+                                const std::optional<double>& usual_seconds) {
+    constexpr int tries = 20;
+    constexpr std::chrono::milliseconds pause{250};
+    auto reply = ask(method, params, usual_seconds);
+    // One that never ran is not waited for.
+    for (int i = 0; i < tries && was_connected_ && !reply && reply.error().code == "unreachable"; ++i) {
+        if (i != 0)
+            std::this_thread::sleep_for(pause);
+        reply = ask(method, params, usual_seconds);
+    }
+    return reply;
 }
 
 void Session::show(const Json& reply, View view) const {
@@ -61,7 +80,8 @@ void Session::say(std::string_view line) const {
 void Session::say(const Failure& failure) const {
     if (globals_->json && !output_->is_used())
         output_->print(document_of({{"error", json_of(failure)}}));
-    say(fmt::format("filterctl: {}", failure.message));
+    say(fmt::format("filterctl: {}{}", failure.message,
+                    failure.code == "unreachable" ? "; 'filterctl doctor' looks into it" : ""));
 }
 
 } // namespace filterctl

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "client/client.hpp"
+#include "client/progress.hpp"
 #include "output/output.hpp"
 
 #include <optional>
@@ -41,6 +42,11 @@ public:
     /// Asks the daemon and shows how far it is; connects first, if need be. Errors: those of Client.
     Result<Json> ask(std::string_view method, const Json& params, const std::optional<double>& usual_seconds);
 
+    /// The same of what may be asked twice: when the connection breaks, also one that has been idle for
+    /// hours, it is asked again, for some seconds, of a filterd that was started meanwhile.
+    Result<Json> ask_again(std::string_view method, const Json& params,
+                           const std::optional<double>& usual_seconds);
+
     /// The connection. Errors: of Client::connect().
     Result<Client*> client();
 
@@ -57,6 +63,11 @@ public:
     Result<ExitCode> ask_and_show(std::string_view method, const Json& params,
                                   const std::optional<double>& usual_seconds, View view);
 
+    /// For what this program does itself.
+    [[nodiscard]] ProgressDisplay progress_display() const {
+        return ProgressDisplay{*talk_, talk_is_terminal_};
+    }
+
     /// A remark for people.
     void say(std::string_view line) const;
 
@@ -69,6 +80,7 @@ private:
     std::ostream* talk_;
     bool talk_is_terminal_;
     std::optional<Client> client_;
+    bool was_connected_{};
 };
 
 } // namespace filterctl

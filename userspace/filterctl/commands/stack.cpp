@@ -21,7 +21,7 @@ struct Arguments {
 };
 
 std::unexpected<Failure> not_found(std::string message) {
-    return std::unexpected(Failure{.code = "not-found", .message = std::move(message)});
+    return fail("not-found", std::move(message));
 }
 
 /// Why there is no stack to show. A device that has none is no failure.

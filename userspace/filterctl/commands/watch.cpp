@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "commands/arguments.hpp"
 #include "commands/commands.hpp"
 #include "output/document.hpp"
 #include "output/views.hpp"
@@ -39,7 +40,9 @@ void add_watch_command(CommandLine& line) {
     const auto count = std::make_shared<std::optional<std::uint64_t>>();
     auto* command = line.add_command(line.app, "watch", "Print events as they happen",
                                      [=](Session& session) { return watch(session, *count); });
-    command->add_option("--count", *count, "End after so many events")->check(CLI::PositiveNumber);
+    command->add_option("--count", *count, "End after so many events")
+        ->check(count_complaint)
+        ->type_name("NUMBER");
 }
 
 } // namespace filterctl

@@ -10,8 +10,7 @@ namespace filterctl {
 namespace {
 
 std::unexpected<Failure> not_an_answer(const char* why) {
-    return std::unexpected(
-        Failure{.code = "failed", .message = fmt::format("filterd sent an answer that is none: {}", why)});
+    return fail("failed", fmt::format("filterd sent an answer that is none: {}", why));
 }
 
 } // namespace
@@ -33,9 +32,9 @@ void AnswerPrinter::print_head(Kind kind) {
                                    kind == Kind::records ? '[' : '"'));
 }
 
-void AnswerPrinter::print_records(const Json& records) {
+void AnswerPrinter::print_records(const Json& records, const Json& columns) {
     if (!as_json_) {
-        output_->print(table_.page(records));
+        output_->print(table_.page(records, columns));
         return;
     }
     for (const auto& record : records) {
@@ -63,7 +62,7 @@ Result<void> AnswerPrinter::page(const Json& page) {
             return {};
         if (auto begun = begin(Kind::records); !begun)
             return begun;
-        print_records(records);
+        print_records(records, list_of(page, "columns"));
     } else if (text.is_string()) {
         if (auto begun = begin(Kind::text); !begun)
             return begun;

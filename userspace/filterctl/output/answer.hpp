@@ -15,7 +15,8 @@ class AnswerPrinter {
 public:
     AnswerPrinter(Output& output, bool as_json) : output_{&output}, as_json_{as_json} {}
 
-    /// Prints @p page, an object with "records" or "text". "failed": it is something else.
+    /// Prints @p page, an object with "records" and perhaps "columns", or with "text". "failed": it is
+    /// something else.
     Result<void> page(const Json& page);
 
     /// After the last page. A failure in between becomes part of the JSON document, which is whole with it.
@@ -27,7 +28,7 @@ private:
 
     Result<void> begin(Kind kind);
     void print_head(Kind kind);
-    void print_records(const Json& records);
+    void print_records(const Json& records, const Json& columns);
     void print_text(const Json& text);
 
     Output* output_;

@@ -45,21 +45,26 @@ std::string cell_of(const Json& value) {
     return cells.empty() ? "-" : cells;
 }
 
+void RecordTable::add_column(const std::string& key, const Json& records) {
+    if (std::ranges::find(columns_, key, &Column::key) == columns_.end())
+        columns_.push_back(
+            {.key = key, .heading = heading_of(key), .numeric = is_numeric(records, key), .width = 0});
+}
+
 /// Whether there is a new one.
-bool RecordTable::add_columns(const Json& records) {
+bool RecordTable::add_columns(const Json& records, const Json& columns) {
     const auto before = columns_.size();
+    for (const auto& column : columns)
+        if (column.is_string())
+            add_column(column.get<std::string>(), records);
     for (const auto& record : records)
         for (const auto& [key, value] : record.items())
-            if (std::ranges::find(columns_, key, &Column::key) == columns_.end())
-                columns_.push_back({.key = key,
-                                    .heading = heading_of(key),
-                                    .numeric = is_numeric(records, key),
-                                    .width = 0});
+            add_column(key, records);
     return columns_.size() != before;
 }
 
-std::string RecordTable::page(const Json& records) {
-    const bool has_heading = add_columns(records);
+std::string RecordTable::page(const Json& records, const Json& columns) {
+    const bool has_heading = add_columns(records, columns);
     std::vector<Table::Column> headings;
     headings.reserve(columns_.size());
     for (const auto& column : columns_)
@@ -72,8 +77,11 @@ std::string RecordTable::page(const Json& records) {
     for (const auto& record : records) {
         std::vector<std::string> cells;
         cells.reserve(columns_.size());
-        for (const auto& column : columns_)
-            cells.push_back(cell_of(member(record, column.key)));
+        for (const auto& column : columns_) {
+            const auto cell = cell_of(member(record, column.key));
+            // Each row has as many words as there are columns.
+            cells.push_back(cell.empty() ? "-" : cell);
+        }
         table.add_row(cells);
     }
     auto lines = table.to_string();

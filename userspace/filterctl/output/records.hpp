@@ -18,9 +18,10 @@ std::string cell_of(const Json& value);
 /// A table that comes in pages: it begins before its end is known.
 class RecordTable {
 public:
-    /// The lines of more records, a list of objects. Their keys are the columns, in the order in which they
-    /// first come. The heading is in the first page, and again in one that brings new columns.
-    std::string page(const Json& records);
+    /// The lines of more records, a list of objects. Their keys are the columns: those of the texts
+    /// @p columns, then others in the order in which they first come. The heading is in the first page, and
+    /// again in one that brings new columns.
+    std::string page(const Json& records, const Json& columns = Json::array());
 
 private:
     struct Column {
@@ -30,7 +31,8 @@ private:
         std::size_t width; ///< so far
     };
 
-    bool add_columns(const Json& records);
+    void add_column(const std::string& key, const Json& records);
+    bool add_columns(const Json& records, const Json& columns);
 
     std::vector<Column> columns_;
 };

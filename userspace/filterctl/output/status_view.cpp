@@ -8,6 +8,9 @@ namespace filterctl {
 
 namespace {
 
+/// From here on it is worth saying how old a status is: filterd has something else to do.
+constexpr std::uint64_t old_seconds = 3;
+
 std::string head_of(const Json& status) {
     const auto& service = member(status, "service");
     const auto& kernel = member(status, "kernel");
@@ -17,7 +20,14 @@ std::string head_of(const Json& status) {
                 ? fmt::format("kernel: {}\n", text_of(kernel, "error"))
                 : fmt::format("kernel interface {}, hook {}\n", number_of(kernel, "interface"),
                               is_true(kernel, "hook_active") ? "active" : "idle");
-    for (const auto& error : list_of(member(status, "config"), "errors"))
+    if (const auto age = number_of(service, "age_seconds"); age >= old_seconds)
+        head += fmt::format("filterd is busy: this is what it saw {} s ago\n", age);
+    const auto& config = member(status, "config");
+    if (member(config, "loaded").is_null())
+        head += list_of(config, "errors").empty()
+                    ? "configuration: not read yet\n"
+                    : "configuration: wrong since filterd has started, so that nothing is changed\n";
+    for (const auto& error : list_of(config, "errors"))
         head += fmt::format("configuration: {}\n", cell_of(error));
     return head;
 }

@@ -48,13 +48,6 @@ struct Device {
     std::vector<Filter> stack; ///< in the order of the file: altitudes decide
 };
 
-/// Devices that points are taken over together.
-struct Group {
-    Position position;
-    std::string name;
-    std::vector<std::string> devices;
-};
-
 /// A part of what there is, in thousandths: 20% is 200.
 struct Share {
     std::uint32_t thousandths;
@@ -64,10 +57,29 @@ struct Share {
 struct Storage {
     std::optional<std::string> path;                         ///< a folder
     std::optional<std::variant<std::uint64_t, Share>> limit; ///< bytes, or of the file system
+    std::optional<std::uint64_t> step;                       ///< bytes that it grows by
+    std::optional<Share> warn;                               ///< of the limit
+};
+
+/// What is run beside a snapshot: commands of a shell.
+struct Hooks {
+    std::optional<std::string> before;
+    std::optional<std::string> after;     ///< also when the snapshot has failed
+    std::optional<std::uint64_t> seconds; ///< for so long each may run
+};
+
+/// Devices that points are taken over together.
+struct Group {
+    Position position;
+    std::string name;
+    std::vector<std::string> devices;
+    Storage storage; ///< what is not given here is as in the defaults
+    Hooks hooks;
 };
 
 struct Config {
     Storage storage;
+    Hooks hooks;
     std::optional<std::string> control_group; ///< whose members may change things, as root may
     std::vector<Group> groups;
     std::vector<Device> devices;

@@ -123,23 +123,6 @@ std::optional<Device> read_device(const Node& node, Diagnostics& diagnostics) {
 
 // --- what is beside the devices ---
 
-std::optional<Group> read_group(const Node& node, Diagnostics& diagnostics) {
-    static constexpr std::array<std::string_view, 2> keys{"name", "devices"};
-    const Mapping mapping{node, "a group", keys, diagnostics};
-    Group group{.position = mapping.position(), .name = {}, .devices = {}};
-    const auto name = mapping.require("name");
-    const auto devices = mapping.require("devices");
-    if (devices)
-        for (const auto& entry : read_list(*devices, "'devices' of a group", diagnostics))
-            if (auto device = read_name(entry, "a device of a group", diagnostics))
-                group.devices.push_back(std::move(*device));
-    auto text = name ? read_name(*name, "'name'", diagnostics) : std::nullopt;
-    if (!text)
-        return {};
-    group.name = std::move(*text);
-    return group;
-}
-
 std::optional<Share> read_share(std::string_view text) {
     constexpr std::uint64_t most = 100;
     const auto percent = decimal(text.substr(0, text.size() - 1));
@@ -148,8 +131,19 @@ std::optional<Share> read_share(std::string_view text) {
     return Share{static_cast<std::uint32_t>(*percent * 10)};
 }
 
+/// A share of something, in percent.
+std::optional<Share> read_percent(const Node& value, std::string_view what, Diagnostics& diagnostics) {
+    const auto share = value.yaml().IsScalar() && value.yaml().Scalar().ends_with('%')
+                           ? read_share(value.yaml().Scalar())
+                           : std::nullopt;
+    if (!share)
+        diagnostics.error(value.position(),
+                          fmt::format("{} must be from 1% to 100%, not {}", what, value.description()));
+    return share;
+}
+
 void read_storage(const Node& node, Storage& storage, Diagnostics& diagnostics) {
-    static constexpr std::array<std::string_view, 2> keys{"path", "limit"};
+    static constexpr std::array<std::string_view, 4> keys{"path", "limit", "step", "warn"};
     const Mapping mapping{node, "'storage'", keys, diagnostics};
     if (const auto value = mapping.find("path")) {
         storage.path = read_text(*value, "'path'", diagnostics);
@@ -157,25 +151,61 @@ void read_storage(const Node& node, Storage& storage, Diagnostics& diagnostics) 
             diagnostics.error(value->position(),
                               fmt::format("'path' must begin with '/', not '{}'", *storage.path));
     }
+    if (const auto value = mapping.find("step"))
+        storage.step = read_bytes(*value, "'step'", diagnostics);
+    if (const auto value = mapping.find("warn"))
+        storage.warn = read_percent(*value, "'warn'", diagnostics);
     const auto limit = mapping.find("limit");
     if (!limit)
         return;
     if (limit->yaml().IsScalar() && limit->yaml().Scalar().ends_with('%')) {
-        if (const auto share = read_share(limit->yaml().Scalar()))
+        if (const auto share = read_percent(*limit, "'limit'", diagnostics))
             storage.limit = *share;
-        else
-            diagnostics.error(limit->position(),
-                              fmt::format("'limit' must be from 1% to 100%, not {}", limit->description()));
     } else if (const auto bytes = read_bytes(*limit, "'limit'", diagnostics)) {
         storage.limit = *bytes;
     }
 }
 
+void read_hooks(const Node& node, Hooks& hooks, Diagnostics& diagnostics) {
+    constexpr std::uint64_t an_hour = 3600;
+    static constexpr std::array<std::string_view, 3> keys{"before", "after", "seconds"};
+    const Mapping mapping{node, "'hooks'", keys, diagnostics};
+    if (const auto value = mapping.find("before"))
+        hooks.before = read_text(*value, "'before'", diagnostics);
+    if (const auto value = mapping.find("after"))
+        hooks.after = read_text(*value, "'after'", diagnostics);
+    if (const auto value = mapping.find("seconds"))
+        hooks.seconds = read_number(*value, "'seconds'", 1, an_hour, diagnostics);
+}
+
+std::optional<Group> read_group(const Node& node, Diagnostics& diagnostics) {
+    static constexpr std::array<std::string_view, 4> keys{"name", "devices", "storage", "hooks"};
+    const Mapping mapping{node, "a group", keys, diagnostics};
+    Group group{.position = mapping.position(), .name = {}, .devices = {}, .storage = {}, .hooks = {}};
+    const auto name = mapping.require("name");
+    const auto devices = mapping.require("devices");
+    if (devices)
+        for (const auto& entry : read_list(*devices, "'devices' of a group", diagnostics))
+            if (auto device = read_name(entry, "a device of a group", diagnostics))
+                group.devices.push_back(std::move(*device));
+    if (const auto value = mapping.find("storage"))
+        read_storage(*value, group.storage, diagnostics);
+    if (const auto value = mapping.find("hooks"))
+        read_hooks(*value, group.hooks, diagnostics);
+    auto text = name ? read_name(*name, "'name'", diagnostics) : std::nullopt;
+    if (!text)
+        return {};
+    group.name = std::move(*text);
+    return group;
+}
+
 void read_defaults(const Node& node, Config& config, Diagnostics& diagnostics) {
-    static constexpr std::array<std::string_view, 1> keys{"storage"};
+    static constexpr std::array<std::string_view, 2> keys{"storage", "hooks"};
     const Mapping mapping{node, "'defaults'", keys, diagnostics};
     if (const auto value = mapping.find("storage"))
         read_storage(*value, config.storage, diagnostics);
+    if (const auto value = mapping.find("hooks"))
+        read_hooks(*value, config.hooks, diagnostics);
 }
 
 void read_control(const Node& node, Config& config, Diagnostics& diagnostics) {

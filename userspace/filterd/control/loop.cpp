@@ -29,7 +29,7 @@ void Source::listen(std::uint32_t events) const {
 }
 
 Loop::Loop() {
-    require(sd_event_default(&event_), "sd_event_default");
+    require(sd_event_new(&event_), "sd_event_new");
     wakeup_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (wakeup_ < 0)
         throw std::system_error{errno, std::generic_category(), "eventfd"};

@@ -2,6 +2,7 @@
 /// @file
 /// What clients may ask for: docs/control-protocol.md.
 #include "control/service.hpp"
+#include "daemon/settings.hpp"
 #include "device/system.hpp"
 
 #include <algorithm>
@@ -214,11 +215,20 @@ void Service::group_point(const Ask& ask) {
               [this, group](const auto&) { return take_point(*group); });
 }
 
-Result<json> Service::take_point(const std::string& name) {
+/// On the keeper's thread.
+Result<const config::Group*> Service::find_group(const std::string& name) const {
     const auto& groups = keeper_.desired().config.groups;
     const auto group = std::ranges::find(groups, name, &config::Group::name);
     if (group == groups.end())
         return failure(ENOENT, fmt::format("there is no group '{}' in the configuration", name));
+    return &*group;
+}
+
+Result<json> Service::take_point(const std::string& name) {
+    const auto found = find_group(name);
+    if (!found)
+        return std::unexpected(found.error());
+    const auto* group = *found;
     std::vector<DeviceId> devices;
     for (const auto& member : group->devices) {
         const auto device = find_device(member);
@@ -317,7 +327,81 @@ void Service::plugin_reset(const Ask& ask) {
     ask.answer(done ? Result<json>{json::object()} : std::unexpected(done.error()));
 }
 
-/// The keeper knows the device; the plugin's own thread does the rest.
+/// What is said of the devices of a command, checked: a list of names, or a group.
+Result<void> Service::add_devices(const json& params, plugin::Managed::Request& request) const {
+    std::vector<std::string> names;
+    const config::Group* group = nullptr;
+    if (const auto given = params.find("group"); given != params.end()) {
+        const auto found = given->is_string() ? find_group(given->get<std::string>())
+                                              : failure(EINVAL, "'group' must be a text");
+        if (!found)
+            return std::unexpected(found.error());
+        group = *found;
+        names = group->devices;
+    }
+    if (const auto given = params.find("devices"); given != params.end()) {
+        if (!given->is_array() || !std::ranges::all_of(*given, &json::is_string))
+            return failure(EINVAL, "'devices' must be a list of texts");
+        for (const auto& name : *given)
+            names.push_back(name.get<std::string>());
+    }
+    for (const auto& name : names) {
+        const auto device = find_device(name);
+        if (!device)
+            return std::unexpected(device.error());
+        const auto declaration = keeper_.declaration_of(*device);
+        const auto kernel_name = keeper_.name_of(*device);
+        // Of a declaration that means many devices each has the name that find_device() takes.
+        const bool is_alone = declaration && keeper_.meanings()[*declaration].devices.size() == 1;
+        request.devices.push_back(
+            {.name = kernel_name,
+             .declared = is_alone ? keeper_.desired().config.devices[*declaration].name : kernel_name});
+    }
+    request.settings = settings_of(keeper_.desired().config, group);
+    return {};
+}
+
+/// The answer, and how far the command has come, to whoever has asked; of what may last also to the jobs.
+void Service::send_command(const Ask& ask, plugin::Managed::Request request) {
+    const auto job = filters_.is_job(request.noun, request.command)
+                         ? jobs_.begin(fmt::format("{} {}", request.noun, request.command))
+                         : 0;
+    request.progress = [this, ask, job](std::uint32_t thousandths, const std::string& text) {
+        loop_.post([=, this] {
+            json progress{{"thousandths", thousandths}, {"text", text}};
+            if (job != 0) {
+                jobs_.progress(job, thousandths, text);
+                progress["job"] = job;
+            }
+            if (const auto client = ask.session.lock())
+                client->progress(ask.request.id, progress);
+        });
+    };
+    const auto answer = [this, ask, job](const Result<json>& result) {
+        loop_.post([=, this] {
+            if (job != 0)
+                jobs_.end(job, result);
+            ask.answer(result);
+        });
+    };
+    const auto& given = ask.request.params;
+    if (!given.contains("device") && !given.contains("devices") && !given.contains("group"))
+        return filters_.command(request, answer);
+    keep([this, request, answer, params = given]() mutable {
+        if (const auto device = params.find("device"); device != params.end() && device->is_string()) {
+            const auto found = find_device(device->get<std::string>());
+            if (!found)
+                return answer(std::unexpected(found.error()));
+            request.device = *found;
+            request.device_name = keeper_.name_of(*found);
+        }
+        if (const auto added = add_devices(params, request); !added)
+            return answer(std::unexpected(added.error()));
+        filters_.command(request, answer);
+    });
+}
+
+/// The keeper knows the devices; the plugin's own thread does the rest.
 void Service::command(const Ask& ask) {
     const auto& params = ask.request.params;
     const auto noun = text(params, "noun");
@@ -331,24 +415,7 @@ void Service::command(const Ask& ask) {
         request.arguments = *arguments;
     if (const auto cursor = params.find("cursor"); cursor != params.end() && cursor->is_string())
         request.cursor = cursor->get<std::string>();
-    request.progress = [this, ask](std::uint32_t thousandths, const std::string& text) {
-        loop_.post([=] {
-            if (const auto client = ask.session.lock())
-                client->progress(ask.request.id, {{"thousandths", thousandths}, {"text", text}});
-        });
-    };
-    const auto answer = [this, ask](const Result<json>& result) { loop_.post([=] { ask.answer(result); }); };
-    const auto device = params.find("device");
-    if (device == params.end() || !device->is_string())
-        return filters_.command(request, answer);
-    keep([this, request, answer, device = device->get<std::string>()]() mutable {
-        const auto found = find_device(device);
-        if (!found)
-            return answer(std::unexpected(found.error()));
-        request.device = *found;
-        request.device_name = keeper_.name_of(*found);
-        filters_.command(request, answer);
-    });
+    send_command(ask, std::move(request));
 }
 
 } // namespace filterd::control

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "control/service.hpp"
 
-#include "control/version.hpp"
+#include <blkfilter-common/version.hpp>
 
 #include <fmt/format.h>
 #include <grp.h>
@@ -15,6 +15,7 @@ using blkfilter::Event;
 using blkfilter::EventType;
 using blkfilter::Result;
 using nlohmann::json;
+namespace common = blkfilter::common;
 
 namespace {
 
@@ -65,7 +66,7 @@ Service::Service(Parts parts)
     : loop_{parts.loop}, engine_{parts.engine}, filters_{parts.filters}, log_{std::move(parts.log)},
       keeper_{parts.engine, parts.filters, std::move(parts.config), std::move(parts.state),
               [this](const Notice& notice) { tell(notice); }},
-      server_{loop_, std::move(parts.socket), version,
+      server_{loop_, std::move(parts.socket), common::version,
               [this](const std::shared_ptr<Session>& session, const Request& request) {
                   handle(session, request);
               }} {
@@ -83,19 +84,30 @@ void Service::keep(std::function<void()> task) {
     });
 }
 
-void Service::begin(device::Devices devices, std::function<void()> ready) {
+void Service::keep_then(std::function<void()> task, std::function<void()> next) {
+    keep(std::move(task));
+    thread_.post([this, next = std::move(next)] { loop_.post(next); });
+}
+
+/// Whoever asks how things are meanwhile does not wait until all devices are as declared.
+void Service::begin(device::Devices devices, const std::function<void()>& ready) {
     keep([this, devices = std::move(devices)]() mutable { keeper_.begin(std::move(devices)); });
-    keep([this, ready = std::move(ready)] {
-        loop_.post([this, ready] {
+    const auto read = [this] { keeper_.read_files(); };
+    const auto attend = [this] { keeper_.attend_all(); };
+    loop_.post([=, this] {
+        refresh();
+        keep_then(read, [=, this] {
             refresh();
-            ready();
+            keep_then(attend, [=, this] {
+                refresh();
+                ready();
+            });
         });
     });
 }
 
 void Service::reload(std::function<void()> done) {
-    keep([this] { keeper_.reload(); });
-    keep([this, done = std::move(done)] { loop_.post(done); });
+    keep_then([this] { keeper_.reload(); }, std::move(done));
 }
 
 void Service::appeared(const device::Facts& facts) {
@@ -112,13 +124,18 @@ void Service::tick() {
         keep([this] { keeper_.tick(); });
 }
 
+void Service::look_again() {
+    keep([this] { keeper_.look_again(); });
+}
+
 void Service::heard(const Event& event) {
     Notice notice{.priority = Priority::debug, .type = "kernel", .text = text_of(event), .filter = {}};
     if (event.device)
         notice.device = blkfilter::device_name(*event.device);
     switch (event.type) {
+    case EventType::lost:
     case EventType::registered:
-        keep([this] { keeper_.filter_came(); });
+        look_again();
         break;
     case EventType::attached:
     case EventType::detached:
@@ -187,7 +204,12 @@ json Service::part_of_snapshot(const std::string& method) const {
     if (method == "filters")
         return {{"filters", snapshot_.filters}};
     auto status = snapshot_.status;
-    status["service"] = {{"version", version}, {"pid", getpid()}, {"started", to_text(started_)}};
+    const auto age =
+        std::chrono::ceil<std::chrono::seconds>(std::chrono::steady_clock::now() - snapshot_.begun);
+    status["service"] = {{"version", common::version},
+                         {"pid", getpid()},
+                         {"started", to_text(started_)},
+                         {"age_seconds", age.count()}};
     status["plugins"] = json::array();
     for (const auto& plugin : filters_.describe_plugins())
         status["plugins"].push_back(
@@ -196,6 +218,8 @@ json Service::part_of_snapshot(const std::string& method) const {
 }
 
 void Service::answer_waiting() {
+    if (snapshot_.status.is_null())
+        return; // the first one does not take long: it is of the kernel alone
     patience_.reset();
     std::map<std::string, json> parts;
     for (const auto& ask : std::exchange(waiting_, {})) {

@@ -42,14 +42,18 @@ public:
     Service(const Service&) = delete;
     Service& operator=(const Service&) = delete;
 
-    /// Makes all devices as declared; then calls @p ready.
-    void begin(device::Devices devices, std::function<void()> ready);
     /// Reads the files; then calls @p done.
     void reload(std::function<void()> done);
+
+    // --- from any thread ---
+
+    /// Makes all devices as declared; then calls @p ready, on the loop's thread.
+    void begin(device::Devices devices, const std::function<void()>& ready);
     void appeared(const device::Facts& facts);
     void gone(const blkfilter::DeviceId& device);
     void heard(const blkfilter::Event& event);
-    /// For the keeper's lines and the plugins': from any thread.
+    /// Events of the kernel were missed.
+    void look_again();
     void tell(const Notice& notice);
 
 private:
@@ -79,6 +83,7 @@ private:
     void end_job(const Ask& ask, std::uint64_t job, const blkfilter::Result<nlohmann::json>& result);
     void tick();
     void keep(std::function<void()> task);
+    void keep_then(std::function<void()> task, std::function<void()> next);
     void refresh();
     void answer_waiting();
     nlohmann::json part_of_snapshot(const std::string& method) const;
@@ -102,6 +107,10 @@ private:
     void watch(const Ask& ask);
     blkfilter::Result<nlohmann::json> take_point(const std::string& group);
     [[nodiscard]] blkfilter::Result<blkfilter::DeviceId> find_device(const std::string& name) const;
+    [[nodiscard]] blkfilter::Result<const config::Group*> find_group(const std::string& name) const;
+    [[nodiscard]] blkfilter::Result<void> add_devices(const nlohmann::json& params,
+                                                      plugin::Managed::Request& request) const;
+    void send_command(const Ask& ask, plugin::Managed::Request request);
     blkfilter::Result<nlohmann::json> attach(const nlohmann::json& params);
     blkfilter::Result<nlohmann::json> detach(const nlohmann::json& params);
 

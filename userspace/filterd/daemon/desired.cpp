@@ -2,6 +2,7 @@
 #include "daemon/desired.hpp"
 
 #include <map>
+#include <utility>
 
 namespace filterd {
 
@@ -12,18 +13,26 @@ std::optional<Desired> load_desired(const ConfigFiles& files, Filters& filters,
     desired.config = config::read(texts, diagnostics);
     for (const auto& file : texts)
         desired.files.push_back(file.name);
+    if (!ask_plugins(desired, filters, diagnostics))
+        return {};
+    desired.loaded = std::chrono::system_clock::now();
+    look_for_modules(desired, filters);
+    return desired;
+}
+
+bool ask_plugins(Desired& desired, Filters& filters, config::Diagnostics& diagnostics) {
+    std::vector<std::vector<Wanted>> wanted;
     for (const auto& device : desired.config.devices) {
-        auto& stack = desired.wanted.emplace_back();
+        auto& stack = wanted.emplace_back();
         for (const auto& filter : device.stack)
             stack.push_back({.name = filter.name,
                              .altitude = filter.altitude,
                              .options = filters.options(filter, diagnostics)});
     }
     if (diagnostics.has_errors())
-        return {};
-    desired.loaded = std::chrono::system_clock::now();
-    look_for_modules(desired, filters);
-    return desired;
+        return false;
+    desired.wanted = std::move(wanted);
+    return true;
 }
 
 void look_for_modules(Desired& desired, Filters& filters) {

@@ -26,12 +26,16 @@ struct Desired {
     config::Config config{};
     std::vector<std::vector<Wanted>> wanted{}; ///< the stack of each of config.devices
     std::vector<std::string> files{};
-    std::chrono::system_clock::time_point loaded{};
+    std::optional<std::chrono::system_clock::time_point> loaded{}; ///< nothing: no files hold
 };
 
 /// Reads all of it; nothing, and why in @p diagnostics, when something is wrong.
 std::optional<Desired> load_desired(const ConfigFiles& files, Filters& filters,
                                     config::Diagnostics& diagnostics);
+
+/// What the configuration wants of the kernel, as the filters' plugins say now. False: as load_desired(), and
+/// nothing has changed.
+bool ask_plugins(Desired& desired, Filters& filters, config::Diagnostics& diagnostics);
 
 /// Looks again which of the filters can be attached: modules may have come.
 void look_for_modules(Desired& desired, Filters& filters);

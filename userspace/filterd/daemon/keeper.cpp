@@ -33,8 +33,19 @@ Keeper::Keeper(Engine& engine, Filters& filters, ConfigFiles files, StateFiles s
 
 // --- which device is which ---
 
+void Keeper::fit_all() {
+    fitting_ = device::fitting(desired_.config.devices, devices_);
+    resolve();
+}
+
+/// After something about this device has changed.
+void Keeper::fit(const DeviceId& device) {
+    device::refit(fitting_, desired_.config.devices, devices_, device);
+    resolve();
+}
+
 void Keeper::resolve() {
-    meanings_ = device::resolve(desired_.config.devices, devices_);
+    meanings_ = device::resolve(desired_.config.devices, devices_, fitting_);
     declarations_.clear();
     for (std::size_t i = 0; i < meanings_.size(); ++i)
         if (meanings_[i].state == device::Meaning::State::present)
@@ -125,6 +136,15 @@ void Keeper::attend(const DeviceId& device) {
         note(apply_to(device, {}));
 }
 
+/// Those that mean something else than @p before, or did not mean anything.
+void Keeper::attend_other_than(const std::map<DeviceId, std::size_t>& before) {
+    for (const auto& [device, declaration] : declarations_) {
+        const auto was = before.find(device);
+        if (was == before.end() || was->second != declaration)
+            attend(device);
+    }
+}
+
 Result<Plan> Keeper::plan_of(const DeviceId& device) const {
     auto planned = filterd::apply(engine_, device, wanted_of(device), {.only_plan = true});
     if (!planned)
@@ -136,30 +156,36 @@ Result<Plan> Keeper::plan_of(const DeviceId& device) const {
 
 void Keeper::begin(device::Devices devices) {
     devices_ = std::move(devices);
-    reload();
 }
 
 std::optional<Desired> Keeper::load() {
     config::Diagnostics diagnostics;
     auto desired = load_desired(files_, filters_, diagnostics);
+    complain(diagnostics);
+    return desired;
+}
+
+void Keeper::complain(const config::Diagnostics& diagnostics) {
     complaints_.clear();
     for (const auto& diagnostic : diagnostics.sorted())
         complaints_.push_back(diagnostic.to_string());
-    return desired;
+}
+
+void Keeper::tell_complaints(Priority priority) const {
+    for (const auto& complaint : complaints_)
+        tell_({.priority = priority, .type = "config", .text = complaint});
 }
 
 void Keeper::adopt(Desired desired) {
     desired_ = std::move(desired);
     attention_.clear();
-    resolve();
+    fit_all();
     covers_ = rules_.update(desired_);
 }
 
-bool Keeper::reload() {
+bool Keeper::read_files() {
     auto desired = load();
-    for (const auto& complaint : complaints_)
-        tell_(
-            {.priority = desired ? Priority::warning : Priority::error, .type = "config", .text = complaint});
+    tell_complaints(desired ? Priority::warning : Priority::error);
     if (!desired) {
         tell_({.priority = Priority::error,
                .type = "config",
@@ -167,26 +193,58 @@ bool Keeper::reload() {
         return false;
     }
     adopt(std::move(*desired));
-    for (const auto& [device, declaration] : declarations_)
-        attend(device);
     return true;
+}
+
+void Keeper::attend_all() {
+    for (const auto& [device, declaration] : declarations_)
+        if (rollback_.leaves_alone(device))
+            attention_[device] = {.settled = true};
+        else
+            attend(device);
+}
+
+bool Keeper::reload() {
+    if (!read_files())
+        return false;
+    rollback_.leave_none_alone();
+    attend_all();
+    return true;
+}
+
+/// Of what holds, not of the files: somebody may be editing them.
+void Keeper::ask_plugins_again() {
+    config::Diagnostics diagnostics;
+    for (const auto& [device, declaration] : declarations_)
+        if (!rollback_.leaves_alone(device) &&
+            std::ranges::any_of(desired_.wanted[declaration],
+                                [](const Wanted& filter) { return !filter.options; }))
+            attention_[device].settled = false;
+    if (ask_plugins(desired_, filters_, diagnostics)) {
+        look_again();
+    } else {
+        complain(diagnostics);
+        tell_complaints(Priority::error);
+    }
 }
 
 void Keeper::appeared(const device::Facts& facts) {
     // Another medium, or another file of a loop device: what had this number is gone, and nobody says so.
     std::erase_if(devices_, [&](const auto& known) {
-        return known.first != facts.id && known.first.number() == facts.id.number();
+        const auto& id = known.first;
+        const bool replaced = id != facts.id && id.major == facts.id.major && id.minor == facts.id.minor;
+        if (replaced) {
+            fitting_.erase(id);
+            attention_.erase(id);
+        }
+        return replaced;
     });
     devices_.insert_or_assign(facts.id, facts);
     // Also when nothing about it seems to be new: links that are not udev's are followed. And it may make
     // another declaration ambiguous, or clear.
     const auto before = std::move(declarations_);
-    resolve();
-    for (const auto& [device, declaration] : declarations_) {
-        const auto was = before.find(device);
-        if (was == before.end() || was->second != declaration)
-            attend(device);
-    }
+    fit(facts.id);
+    attend_other_than(before);
 }
 
 void Keeper::gone(const DeviceId& device) {
@@ -194,10 +252,8 @@ void Keeper::gone(const DeviceId& device) {
         return;
     attention_.erase(device);
     const auto before = std::move(declarations_);
-    resolve();
-    for (const auto& [other, declaration] : declarations_)
-        if (!before.contains(other))
-            attend(other);
+    fit(device);
+    attend_other_than(before);
 }
 
 void Keeper::stack_changed(const DeviceId& device) {
@@ -207,7 +263,7 @@ void Keeper::stack_changed(const DeviceId& device) {
         attend(device);
 }
 
-void Keeper::filter_came() {
+void Keeper::look_again() {
     look_for_modules(desired_, filters_);
     covers_ = rules_.update(desired_);
     for (const auto& [device, declaration] : declarations_)
@@ -215,15 +271,26 @@ void Keeper::filter_came() {
             attend(device);
 }
 
+/// What the files say of the devices that are there is drift from then on, which nothing but apply() or
+/// reload() repairs: what was blocked or has failed must not come all the same.
+void Keeper::undo() {
+    std::set<DeviceId> devices;
+    for (const auto& [device, declaration] : declarations_) {
+        devices.insert(device);
+        attention_[device] = {.settled = true};
+    }
+    rollback_.undo(std::move(devices));
+}
+
 void Keeper::tick(Clock::time_point now) {
     if (const auto left = rollback_.left(now); left && left->count() == 0) {
         tell_({.priority = Priority::warning,
                .type = "rolled-back",
                .text = "nobody has confirmed the last apply: it is undone"});
-        rollback_.undo();
+        undo();
     }
     if (filters_.has_recovered())
-        reload();
+        ask_plugins_again();
     for (const auto& [device, declaration] : declarations_) {
         const auto found = attention_.find(device);
         if (found != attention_.end() && found->second.failures > 0 && found->second.next <= now)
@@ -268,10 +335,10 @@ Result<std::vector<Report>> Keeper::plan(const ApplyRequest& request) {
     }
     // The plan is of the files as they are, and what holds stays as it is.
     std::swap(desired_, *desired);
-    resolve();
+    fit_all();
     auto reports = apply_all(request, true);
     std::swap(desired_, *desired);
-    resolve();
+    fit_all();
     return reports;
 }
 
@@ -285,6 +352,7 @@ Result<std::vector<Report>> Keeper::apply(const ApplyRequest& request) {
         return std::unexpected(
             Error{.code = EINVAL, .message = fmt::format("{}", fmt::join(complaints_, "\n"))});
     adopt(std::move(*desired));
+    rollback_.leave_none_alone();
     if (request.rollback_after)
         rollback_.begin(Clock::now() + *request.rollback_after);
     return apply_all(request, false);
@@ -300,7 +368,7 @@ Result<void> Keeper::confirm() {
 Result<void> Keeper::roll_back() {
     if (!rollback_.is_pending())
         return std::unexpected(Error{.code = ENOENT, .message = "nothing waits to be rolled back"});
-    rollback_.undo();
+    undo();
     return {};
 }
 

@@ -60,18 +60,22 @@ public:
 
     // --- what happens ---
 
-    /// Devices that are there when filterd begins.
+    /// Devices that are there when filterd begins. The files are not read yet.
     void begin(device::Devices devices);
-    /// Reads the files and makes all devices as they say. Whatever is wrong with them: what held goes on.
-    /// False then.
+    /// Reads the files: from here on they hold. Whatever is wrong with them: what held goes on. False then.
+    bool read_files();
+    /// Makes all devices that are there as declared, but for those that a rollback has left otherwise.
+    void attend_all();
+    /// Reads the files and makes all devices as they say; false when something is wrong with them.
     bool reload();
     /// A device is new, or something about it is.
     void appeared(const device::Facts& facts);
     void gone(const blkfilter::DeviceId& device);
     /// The kernel says that somebody has changed this stack.
     void stack_changed(const blkfilter::DeviceId& device);
-    /// Some filter is registered now.
-    void filter_came();
+    /// Some filter is registered now, or the kernel has said what nobody has heard: looks again at what is
+    /// not as declared.
+    void look_again();
     /// To be called every second or so: tries again what has failed, undoes what nobody confirms.
     void tick(Clock::time_point now = Clock::now());
 
@@ -113,9 +117,16 @@ private:
     };
 
     std::optional<Desired> load();
+    void complain(const config::Diagnostics& diagnostics);
+    void tell_complaints(Priority priority) const;
     void adopt(Desired desired);
+    void fit_all();
+    void fit(const blkfilter::DeviceId& device);
     void resolve();
     void attend(const blkfilter::DeviceId& device);
+    void attend_other_than(const std::map<blkfilter::DeviceId, std::size_t>& before);
+    void undo();
+    void ask_plugins_again();
     void note(const Report& report);
     [[nodiscard]] std::span<const Wanted> wanted_of(const blkfilter::DeviceId& device) const;
     [[nodiscard]] ApplyOptions options_of(const ApplyRequest& request) const;
@@ -129,6 +140,7 @@ private:
     Desired desired_{};
     std::vector<std::string> complaints_{};
     device::Devices devices_{};
+    device::Fitting fitting_{};
     std::vector<device::Meaning> meanings_{};
     std::map<blkfilter::DeviceId, std::size_t> declarations_{}; ///< of devices that are clearly meant
     std::vector<std::string> covers_{};

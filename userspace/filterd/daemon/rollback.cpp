@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 namespace filterd {
 
@@ -15,6 +16,14 @@ using nlohmann::json;
 
 namespace {
 
+json to_json(const DeviceId& device) {
+    return {device.major, device.minor, device.diskseq};
+}
+
+DeviceId device_from_json(const json& value) {
+    return {value.at(0), value.at(1), value.at(2)};
+}
+
 json to_json(const Stack& stack) {
     auto entries = json::array();
     for (const auto& entry : stack.entries)
@@ -22,15 +31,12 @@ json to_json(const Stack& stack) {
                            {"altitude", entry.altitude.to_string()},
                            {"options", blkfilter::to_hex(entry.options)},
                            {"owner", entry.owner.to_string()}});
-    return {{"major", stack.device.major},
-            {"minor", stack.device.minor},
-            {"diskseq", stack.device.diskseq},
-            {"entries", std::move(entries)}};
+    return {{"device", to_json(stack.device)}, {"entries", std::move(entries)}};
 }
 
 /// Throws json::exception, or std::bad_expected_access, for what we have not written.
 Stack from_json(const json& value) {
-    Stack stack{.device = {value.at("major"), value.at("minor"), value.at("diskseq")}};
+    Stack stack{.device = device_from_json(value.at("device"))};
     for (const auto& entry : value.at("entries"))
         stack.entries.push_back(
             {.name = entry.at("filter"),
@@ -60,15 +66,22 @@ void Rollback::begin(Clock::time_point deadline) {
 }
 
 void Rollback::note(const Stack& before) {
-    changes_.push_back({before, 0});
+    auto last = std::ranges::find_if(changes_, [&](const Change& change) {
+        return change.before.device == before.device && change.generation != 0 &&
+               change.generation == before.generation;
+    });
+    if (last == changes_.end())
+        last = changes_.insert(last, {before, 0});
+    begun_ = {.place = static_cast<std::size_t>(last - changes_.begin()),
+              .generation = std::exchange(last->generation, 0)};
     save();
 }
 
 void Rollback::note_done(std::optional<std::uint64_t> generation) {
-    if (generation)
-        changes_.back().generation = *generation;
-    else
-        changes_.pop_back();
+    auto& change = changes_.at(begun_.place);
+    change.generation = generation.value_or(begun_.generation);
+    if (change.generation == 0)
+        changes_.pop_back(); // it was new
     save();
 }
 
@@ -102,10 +115,19 @@ void Rollback::undo(const Change& change) const {
                .device = blkfilter::device_name(device)});
 }
 
-void Rollback::undo() {
+void Rollback::undo(std::set<DeviceId> devices) {
+    alone_ = std::move(devices);
+    save();
     for (; !changes_.empty(); changes_.pop_back(), save())
         undo(changes_.back());
     confirm();
+}
+
+void Rollback::leave_none_alone() {
+    if (alone_.empty())
+        return;
+    alone_.clear();
+    save();
 }
 
 void Rollback::load() {
@@ -115,10 +137,15 @@ void Rollback::load() {
     try {
         for (const auto& change : noted.at("changes"))
             changes_.push_back({from_json(change), change.at("generation")});
+        for (const auto& device : noted.at("alone"))
+            alone_.insert(device_from_json(device));
         // The clock is the same until the machine starts anew, and then the file is gone.
-        deadline_ = Clock::time_point{std::chrono::nanoseconds{noted.at("deadline").get<std::int64_t>()}};
+        if (const auto& deadline = noted.at("deadline"); !deadline.is_null())
+            deadline_ = Clock::time_point{std::chrono::nanoseconds{deadline.get<std::int64_t>()}};
+        find_generations();
     } catch (const std::exception& error) {
         changes_.clear();
+        alone_.clear();
         tell_({.priority = Priority::error,
                .type = "failed",
                .text = fmt::format("{}: is not what filterd wrote, nothing is rolled back: {}",
@@ -126,8 +153,17 @@ void Rollback::load() {
     }
 }
 
+/// Of what the last filterd was changing when it was killed: it has just happened, or not, and either way
+/// what is there now is ours. Known, it keeps us from undoing what others do from here on.
+void Rollback::find_generations() {
+    for (auto& change : changes_)
+        if (change.generation == 0)
+            if (const auto present = engine_.stack(change.before.device))
+                change.generation = present->generation;
+}
+
 void Rollback::save() const {
-    if (!deadline_) {
+    if (!deadline_ && alone_.empty()) {
         write_state(file_, nullptr);
         return;
     }
@@ -136,8 +172,14 @@ void Rollback::save() const {
         changes.push_back(to_json(change.before));
         changes.back()["generation"] = change.generation;
     }
-    write_state(file_, {{"deadline", std::chrono::nanoseconds{deadline_->time_since_epoch()}.count()},
-                        {"changes", std::move(changes)}});
+    auto alone = json::array();
+    for (const auto& device : alone_)
+        alone.push_back(to_json(device));
+    write_state(file_,
+                {{"deadline",
+                  deadline_ ? json(std::chrono::nanoseconds{deadline_->time_since_epoch()}.count()) : json{}},
+                 {"changes", std::move(changes)},
+                 {"alone", std::move(alone)}});
 }
 
 } // namespace filterd

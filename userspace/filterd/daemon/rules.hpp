@@ -7,6 +7,7 @@
 #include "engine/engine.hpp"
 
 #include <cstdint>
+#include <expected>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -21,19 +22,22 @@ class Rules {
 public:
     Rules(Engine& engine, std::filesystem::path file);
 
-    /// Adds what is missing, then removes what is not wanted any more. For each declaration: how its devices
-    /// are covered, for people.
+    /// Adds what is missing, also what others have removed, then removes what is not wanted any more. For
+    /// each declaration: how its devices are covered, for people. Where the file cannot be written no rule is
+    /// made.
     std::vector<std::string> update(const Desired& desired);
 
 private:
-    std::string cover(const config::Device& device, const std::vector<Wanted>& stack,
-                      std::map<std::string, std::uint32_t>& wanted);
+    /// Makes a rule unless it is there, when it could be @p noted. Error: why not.
+    std::expected<void, std::string> make(const blkfilter::RuleRequest& rule,
+                                          const std::expected<void, std::string>& noted);
+    void forget_gone();
     void load();
-    void save() const;
+    std::expected<void, std::string> save() const;
 
     Engine& engine_;
     std::filesystem::path file_;
-    std::map<std::string, std::uint32_t> installed_; ///< what a rule says, and its number
+    std::map<std::string, std::uint32_t> installed_; ///< what a rule says, and its number once it is made
 };
 
 } // namespace filterd

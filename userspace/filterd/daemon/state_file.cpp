@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/state_file.hpp"
 
-#include <fmt/format.h>
+#include <blkfilter-common/replace_file.hpp>
+
 #include <fstream>
-#include <stdexcept>
 
 namespace filterd {
 
@@ -20,14 +20,7 @@ void write_state(const std::filesystem::path& file, const nlohmann::json& conten
         std::filesystem::remove(file);
         return;
     }
-    auto next = file;
-    next += ".new";
-    std::ofstream stream{next};
-    stream << content.dump() << std::flush;
-    if (!stream)
-        throw std::runtime_error{fmt::format("{}: cannot be written", next.string())};
-    stream.close();
-    std::filesystem::rename(next, file);
+    blkfilter::common::replace_file(file, content.dump(), blkfilter::common::Durability::process);
 }
 
 } // namespace filterd

@@ -12,7 +12,7 @@ namespace filterd {
 nlohmann::json read_state(const std::filesystem::path& file);
 
 /// All of the new content or all of the old, whenever we are killed. Null: the file goes. An empty path keeps
-/// nothing. Throws std::runtime_error.
+/// nothing. Throws std::system_error.
 void write_state(const std::filesystem::path& file, const nlohmann::json& content);
 
 } // namespace filterd

@@ -30,10 +30,12 @@ public:
     Snapshot take() {
         Snapshot snapshot;
         snapshot.status["kernel"] = kernel();
+        const auto& loaded = keeper_.desired().loaded;
         snapshot.status["config"] = {{"files", keeper_.desired().files},
-                                     {"loaded", control::to_text(keeper_.desired().loaded)},
+                                     {"loaded", loaded ? json(control::to_text(*loaded)) : json{}},
                                      {"errors", keeper_.complaints()}};
         snapshot.status["devices"] = declared();
+        snapshot.status["groups"] = groups();
         snapshot.status["others"] = others();
         const auto left = keeper_.rollback().left();
         snapshot.status["rollback"] = left ? json{{"seconds", left->count()}} : json{};
@@ -52,9 +54,13 @@ private:
 
     json filter(const DeviceId& device, const blkfilter::StackEntry& entry, std::span<const Wanted> wanted) {
         const auto& seen = entry.statistics;
+        auto ownership = ownership_of(entry, wanted);
+        // Before the files are read nobody knows that none declares it.
+        if (ownership == Ownership::orphaned && !keeper_.desired().loaded)
+            ownership = Ownership::declared;
         return {{"filter", entry.name},
                 {"altitude", entry.altitude.to_string()},
-                {"ownership", to_string(ownership_of(entry, wanted))},
+                {"ownership", to_string(ownership)},
                 {"options", filters_.describe(entry.name, entry.options)},
                 {"state", entry.state},
                 {"from_first_bio", entry.from_first_bio},
@@ -104,6 +110,13 @@ private:
                             {"coverage", keeper_.covers()[i]},
                             {"present", std::move(there)}});
         }
+        return list;
+    }
+
+    json groups() const {
+        auto list = json::array();
+        for (const auto& group : keeper_.desired().config.groups)
+            list.push_back({{"name", group.name}, {"devices", group.devices}});
         return list;
     }
 

@@ -5,6 +5,7 @@
 
 #include "daemon/keeper.hpp"
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -12,6 +13,7 @@ namespace filterd {
 
 /// All that "status", "devices" and "filters" need, read at one time. For the keeper's thread.
 struct Snapshot {
+    std::chrono::steady_clock::time_point begun{std::chrono::steady_clock::now()};
     nlohmann::json status = nlohmann::json::object(); ///< but for "service" and "plugins"
     nlohmann::json devices = nlohmann::json::array();
     nlohmann::json filters = nlohmann::json::array();

@@ -70,12 +70,12 @@ std::optional<std::string> wwid_of(const std::optional<std::string>& wwn) {
     return {};
 }
 
-/// Names of the other declarations that mean a device, too.
-std::vector<std::string> rivals(std::span<const config::Device> declared, std::span<const Meaning> meanings,
-                                std::size_t self, const DeviceId& device) {
+/// Names of the other declarations of @p which.
+std::vector<std::string> rivals(std::span<const config::Device> declared,
+                                const std::vector<std::size_t>& which, std::size_t self) {
     std::vector<std::string> names;
-    for (std::size_t i = 0; i < declared.size(); ++i)
-        if (i != self && std::ranges::find(meanings[i].devices, device) != meanings[i].devices.end())
+    for (const auto i : which)
+        if (i != self)
             names.push_back(fmt::format("'{}'", declared[i].name));
     return names;
 }
@@ -130,28 +130,52 @@ std::string kernel_keys_text(const RuleKeys& keys) {
     return fmt::format("{}", fmt::join(names, " and "));
 }
 
-std::vector<Meaning> resolve(std::span<const config::Device> declared, const Devices& devices) {
+Fitting fitting(std::span<const config::Device> declared, const Devices& devices) {
+    Fitting fitting;
+    for (const auto& [id, facts] : devices)
+        for (std::size_t i = 0; i < declared.size(); ++i)
+            if (fits(declared[i].match, facts))
+                fitting[id].push_back(i);
+    return fitting;
+}
+
+void refit(Fitting& fitting, std::span<const config::Device> declared, const Devices& devices,
+           const DeviceId& device) {
+    fitting.erase(device);
+    for (std::size_t i = 0; i < declared.size(); ++i) {
+        const auto look = [&](const DeviceId& id, const Facts& facts) {
+            auto& which = fitting[id];
+            std::erase(which, i);
+            if (fits(declared[i].match, facts))
+                which.push_back(i);
+        };
+        if (declared[i].match.node)
+            for (const auto& [id, facts] : devices)
+                look(id, facts);
+        else if (const auto found = devices.find(device); found != devices.end())
+            look(device, found->second);
+    }
+}
+
+std::vector<Meaning> resolve(std::span<const config::Device> declared, const Devices& devices,
+                             const Fitting& fitting) {
     std::vector<Meaning> meanings(declared.size());
-    std::map<DeviceId, int> claims;
-    for (std::size_t i = 0; i < declared.size(); ++i)
-        for (const auto& [id, facts] : devices)
-            if (fits(declared[i].match, facts)) {
-                meanings[i].devices.push_back(id);
-                ++claims[id];
-            }
+    for (const auto& [id, which] : fitting)
+        for (const auto i : which)
+            meanings[i].devices.push_back(id);
     for (std::size_t i = 0; i < declared.size(); ++i) {
         auto& meaning = meanings[i];
         if (meaning.devices.empty())
             continue;
-        const auto shared =
-            std::ranges::find_if(meaning.devices, [&](const DeviceId& id) { return claims[id] > 1; });
+        const auto shared = std::ranges::find_if(
+            meaning.devices, [&](const DeviceId& id) { return fitting.at(id).size() > 1; });
         meaning.state = Meaning::State::ambiguous;
         if (meaning.devices.size() > 1 && !declared[i].match.many)
             meaning.why = fmt::format("{} devices fit: {}; say more in 'match', or 'many: true'",
                                       meaning.devices.size(), names_of(meaning.devices, devices));
         else if (shared != meaning.devices.end())
             meaning.why = fmt::format("{} is declared as {} too", devices.at(*shared).name,
-                                      fmt::join(rivals(declared, meanings, i, *shared), ", "));
+                                      fmt::join(rivals(declared, fitting.at(*shared), i), ", "));
         else
             meaning.state = Meaning::State::present;
     }

@@ -8,6 +8,8 @@
 
 #include <blkfilter/types.hpp>
 
+#include <cstddef>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,7 +40,20 @@ struct Meaning {
     std::string why{};                          ///< with ambiguous
 };
 
+/// The declarations that fit each device, by their places. Kept from one event to the next: where a thousand
+/// devices appear one after the other, not everything is compared with everything each time.
+using Fitting = std::map<blkfilter::DeviceId, std::vector<std::size_t>>;
+
+/// Of all devices.
+Fitting fitting(std::span<const config::Device> declared, const Devices& devices);
+
+/// Of one that is new, is not what it was, or is gone; and all that 'node' matches: nobody says when a link
+/// that is not udev's changes.
+void refit(Fitting& fitting, std::span<const config::Device> declared, const Devices& devices,
+           const blkfilter::DeviceId& device);
+
 /// One for each declaration.
-std::vector<Meaning> resolve(std::span<const config::Device> declared, const Devices& devices);
+std::vector<Meaning> resolve(std::span<const config::Device> declared, const Devices& devices,
+                             const Fitting& fitting);
 
 } // namespace filterd::device

@@ -104,6 +104,8 @@ Result<std::uint64_t> SimulatedEngine::set_stack(const DeviceId& device,
         entry.provisional = entry.provisional && !change.confirm;
     stack.entries = std::move(next);
     stack.generation = ++generation_;
+    if (stack_set)
+        stack_set();
     return stack.generation;
 }
 
@@ -121,12 +123,16 @@ Result<blkfilter::Version> SimulatedEngine::version() const {
 
 Result<std::uint32_t> SimulatedEngine::add_rule(const blkfilter::RuleRequest& rule) {
     rules_.emplace(++rule_, rule);
+    if (rule_changed)
+        rule_changed();
     return rule_;
 }
 
 Result<void> SimulatedEngine::remove_rule(std::uint32_t id) {
     if (rules_.erase(id) == 0)
         return failure(ENOENT);
+    if (rule_changed)
+        rule_changed();
     return {};
 }
 

@@ -44,6 +44,10 @@ public:
     /// Asked before each transaction that would succeed; an errno fails it, 0 lets it happen. It may change
     /// stacks itself, as another program would.
     std::function<int(const blkfilter::DeviceId& device)> interfere;
+    /// Called after a rule was made or removed, or a stack was set, before the caller knows: what it throws
+    /// is a kill.
+    std::function<void()> rule_changed;
+    std::function<void()> stack_set;
 
 private:
     struct Filter {

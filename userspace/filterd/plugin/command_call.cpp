@@ -75,6 +75,11 @@ const char* CommandCall::device() const {
     return input_.device.empty() ? nullptr : input_.device.c_str();
 }
 
+const char* CommandCall::setting(const char* name) const {
+    const auto found = name ? input_.settings.find(name) : input_.settings.end();
+    return found == input_.settings.end() ? nullptr : found->second.c_str();
+}
+
 int CommandCall::control(std::uint32_t number, std::span<std::byte> buffer, std::size_t& length) {
     if (!input_.control)
         return -ENODEV;
@@ -85,10 +90,21 @@ int CommandCall::control(std::uint32_t number, std::span<std::byte> buffer, std:
     return 0;
 }
 
+void CommandCall::note_column(const std::string& key) {
+    if (known_columns_.insert(key).second)
+        columns_.push_back(key);
+}
+
 bool CommandCall::answer(std::string_view text) {
     if (!has_room(text.size()))
         return false;
-    auto record = json::parse(text, nullptr, false);
+    // An object here has its keys in alphabetical order; people shall see them in the plugin's.
+    const auto note = [this](int depth, json::parse_event_t event, const json& parsed) {
+        if (depth == 1 && event == json::parse_event_t::key)
+            note_column(parsed.get<std::string>());
+        return true;
+    };
+    auto record = json::parse(text, note, false);
     if (!record.is_object()) {
         fail(EPROTO, "the plugin's answer is no JSON object");
         return false;
@@ -133,7 +149,8 @@ Result<json> CommandCall::result(int returned) {
         fail(EPROTO, "the plugin answers with records and with text");
     if (error_)
         return std::unexpected(*error_);
-    json answer = text_.empty() ? json{{"records", std::move(records_)}} : json{{"text", text_}};
+    json answer = text_.empty() ? json{{"records", std::move(records_)}, {"columns", std::move(columns_)}}
+                                : json{{"text", text_}};
     if (cursor_)
         answer["cursor"] = *cursor_;
     return answer;

@@ -13,6 +13,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,7 +26,13 @@ class CommandCall {
 public:
     /// What a call is given.
     struct Input {
+        struct Device {
+            std::string name;     ///< the kernel's
+            std::string declared; ///< of the configuration, or the kernel's
+        };
         std::string device{}; ///< the kernel's name; empty: about none
+        std::vector<Device> devices{};
+        std::map<std::string, std::string> settings{}; ///< of the configuration (daemon/settings.hpp)
         std::map<std::string, std::string> arguments{};
         /// Sends a command to the filter on the device; how many bytes the answer has.
         std::function<blkfilter::Result<std::size_t>(std::uint32_t, std::span<std::byte>)> control{};
@@ -41,6 +48,11 @@ public:
     [[nodiscard]] const char* argument(const char* name) const;
     [[nodiscard]] bool number(const char* name, std::uint64_t& value) const;
     [[nodiscard]] const char* device() const;
+    /// Nothing behind the last.
+    [[nodiscard]] const Input::Device* device_at(std::size_t index) const {
+        return index < input_.devices.size() ? &input_.devices[index] : nullptr;
+    }
+    [[nodiscard]] const char* setting(const char* name) const;
     int control(std::uint32_t number, std::span<std::byte> buffer, std::size_t& length);
     bool answer(std::string_view json);
     bool print(std::string_view text);
@@ -51,7 +63,8 @@ public:
 
     // --- for whoever made it ---
 
-    /// What the plugin's function has returned. Result: {"records": [...]} or {"text": "..."}, and "cursor".
+    /// What the plugin's function has returned. Result: {"records": [...], "columns": [...]} or
+    /// {"text": "..."}, and "cursor".
     [[nodiscard]] blkfilter::Result<nlohmann::json> result(int returned);
 
     /// As the plugin knows it.
@@ -59,9 +72,12 @@ public:
 
 private:
     bool has_room(std::size_t size);
+    void note_column(const std::string& key);
 
     Input input_;
     nlohmann::json records_ = nlohmann::json::array();
+    nlohmann::json columns_ = nlohmann::json::array();
+    std::set<std::string> known_columns_;
     std::string text_;
     std::size_t used_{};
     std::optional<std::string> cursor_;

@@ -121,6 +121,8 @@ nlohmann::json describe_command(const filterd_command& command) {
             {"description", command.description ? command.description : ""},
             {"changes", (command.flags & FILTERD_CHANGES) != 0},
             {"device", (command.flags & FILTERD_DEVICE) != 0},
+            {"devices", (command.flags & FILTERD_DEVICES) != 0},
+            {"mount", (command.flags & FILTERD_MOUNT) != 0},
             {"arguments", std::move(arguments)}};
 }
 

@@ -2,6 +2,7 @@
 #include "plugin/host.hpp"
 
 #include "plugin/command_call.hpp"
+#include "plugin/program.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -60,7 +61,9 @@ struct Services {
     }
 
     static void log(filterd_priority priority, const char* line) {
-        const auto text = fmt::format("plugin {}: {}", calling ? *calling : "?", line ? line : "");
+        // A thread of a plugin's own has no call.
+        const std::string said = line ? line : "";
+        const auto text = calling ? fmt::format("plugin {}: {}", *calling, said) : said;
         if (const auto& tell = surroundings().tell)
             tell({.priority = static_cast<Priority>(std::clamp(priority, FILTERD_ERROR, FILTERD_DEBUG)),
                   .type = "plugin",
@@ -206,6 +209,24 @@ struct Services {
         return error ? nullptr : folder->second.c_str();
     }
 
+    static const char* device_at(const filterd_call* call, std::size_t index) {
+        const auto* device = call ? call_of(call)->device_at(index) : nullptr;
+        return device ? device->name.c_str() : nullptr;
+    }
+
+    static const char* declared_at(const filterd_call* call, std::size_t index) {
+        const auto* device = call ? call_of(call)->device_at(index) : nullptr;
+        return device ? device->declared.c_str() : nullptr;
+    }
+
+    static const char* setting(const filterd_call* call, const char* name) {
+        return call ? call_of(call)->setting(name) : nullptr;
+    }
+
+    static int run(const char* command, const char* const* environment, std::uint32_t seconds) {
+        return command ? run_shell(command, environment, std::chrono::seconds{seconds}) : -EINVAL;
+    }
+
     static bool write(filterd_sink* sink, const void* data, std::size_t size) {
         return sink && reinterpret_cast<Sink*>(sink)->write(data, size);
     }
@@ -246,7 +267,11 @@ const filterd_host& services() {
                                        .more = Services::more,
                                        .fail = Services::fail,
                                        .progress = Services::progress,
-                                       .state_folder = Services::state_folder};
+                                       .state_folder = Services::state_folder,
+                                       .device_at = Services::device_at,
+                                       .declared_at = Services::declared_at,
+                                       .setting = Services::setting,
+                                       .run = Services::run};
     return host;
 }
 

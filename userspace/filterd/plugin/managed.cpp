@@ -29,6 +29,17 @@ std::string noun_of(const filterd_plugin& plugin) {
     return plugin.noun ? plugin.noun : plugin.filter;
 }
 
+std::string text_of_hang(const std::string& task) {
+    return fmt::format("its plugin does not respond: '{}' has not returned", task);
+}
+
+/// Null when there is none.
+const filterd_command* find_command(const filterd_plugin& plugin, const std::string& name) {
+    const auto commands = commands_of(plugin);
+    const auto found = std::ranges::find_if(commands, [&](const auto* one) { return name == one->name; });
+    return found == commands.end() ? nullptr : *found;
+}
+
 } // namespace
 
 Managed::Managed(PluginFiles files, Engine& engine, Modules& modules, Tell tell)
@@ -94,7 +105,7 @@ std::string Managed::why_not(Plugin& plugin) const {
     if (!plugin.why.empty())
         return plugin.why;
     const auto hangs = plugin.worker.hangs_in();
-    return hangs ? fmt::format("its plugin does not respond: '{}' has not returned", *hangs) : std::string{};
+    return hangs ? text_of_hang(*hangs) : std::string{};
 }
 
 std::optional<std::string> Managed::trouble(const std::string& filter) const {
@@ -149,8 +160,10 @@ Result<void> Managed::make_usable(const std::string& filter) {
             fmt::format("its plugin knows versions {} to {} of blkfilter's interface, and the kernel has {}",
                         about.kernel_least, about.kernel_most, version->interface));
     const auto why = std::make_shared<std::string>();
-    if (!plugin->worker.call("probe", [=] { *why = plugin->loaded->probe(); }, deadline))
+    if (!plugin->worker.call("probe", [=] { *why = plugin->loaded->probe(); }, deadline)) {
+        plugin->hung = true;
         return failure(ETIMEDOUT, "its plugin does not respond when it is asked whether it can be used");
+    }
     return why->empty() ? Result<void>{} : failure(ENODEV, *why);
 }
 
@@ -241,42 +254,51 @@ json Managed::describe_plugins() const {
     return list;
 }
 
+bool Managed::is_job(const std::string& noun, const std::string& command) const {
+    const auto plugin = of_noun(noun);
+    const auto* found = plugin ? find_command(plugin->loaded->plugin(), command) : nullptr;
+    return found && (found->flags & FILTERD_JOB) != 0;
+}
+
 void Managed::command(const Request& request, const Answer& answer) {
     const auto plugin = of_noun(request.noun);
     if (!plugin)
         return answer(failure(
             ENOENT, fmt::format("no plugin that is loaded has the noun '{}': see filterctl plugin list",
                                 request.noun)));
-    const auto commands = commands_of(plugin->loaded->plugin());
-    const auto found =
-        std::ranges::find_if(commands, [&](const auto* command) { return request.command == command->name; });
-    if (found == commands.end())
+    const auto* command = find_command(plugin->loaded->plugin(), request.command);
+    if (!command)
         return answer(
             failure(ENOENT, fmt::format("'{}' has no command '{}'", request.noun, request.command)));
-    const auto& command = **found;
-    if ((command.flags & FILTERD_DEVICE) != 0 && !request.device)
+    if ((command->flags & FILTERD_DEVICE) != 0 && !request.device)
         return answer(failure(EINVAL, fmt::format("'{}' needs a device", request.command)));
-    auto arguments = check_arguments(command, request.arguments);
+    auto arguments = check_arguments(*command, request.arguments);
     if (!arguments)
         return answer(std::unexpected(arguments.error()));
     if (request.cursor)
         arguments->emplace("cursor", *request.cursor);
-    if (const auto why = why_not(*plugin); !why.empty())
-        return answer(failure(ETIMEDOUT, why));
-    const auto call = make_call(
-        plugin->loaded->plugin().filter, request.device ? &*request.device : nullptr,
-        {.device = request.device_name, .arguments = std::move(*arguments), .progress = request.progress});
+    const bool is_job = (command->flags & FILTERD_JOB) != 0;
+    auto& worker = is_job ? plugin->jobs : plugin->worker;
+    if (const auto hangs = worker.hangs_in())
+        return answer(failure(ETIMEDOUT, text_of_hang(*hangs)));
+    const auto call = make_call(plugin->loaded->plugin().filter, request.device ? &*request.device : nullptr,
+                                {.device = request.device_name,
+                                 .devices = request.devices,
+                                 .settings = request.settings,
+                                 .arguments = std::move(*arguments),
+                                 .progress = request.progress});
+    const auto limit = is_job ? std::chrono::seconds{FILTERD_JOB_SECONDS} : deadline;
     const auto returned = std::make_shared<int>();
-    plugin->worker.post(
-        {.what = fmt::format("command {}", request.command),
-         .work = [=] { *returned = command.run(call->handle()); },
-         .ended =
-             [=, name = request.command](bool done) {
-                 answer(done ? call->result(*returned)
-                             : failure(ETIMEDOUT, fmt::format("the plugin did not answer '{}' in {} s", name,
-                                                              deadline.count())));
-             }},
-        Worker::Clock::now() + deadline);
+    worker.post({.what = fmt::format("command {}", request.command),
+                 .work = [=] { *returned = command->run(call->handle()); },
+                 .ended =
+                     [=, name = request.command](bool done) {
+                         answer(done
+                                    ? call->result(*returned)
+                                    : failure(ETIMEDOUT, fmt::format("the plugin did not answer '{}' in {} s",
+                                                                     name, limit.count())));
+                     }},
+                Worker::Clock::now() + limit);
 }
 
 void Managed::event(const std::string& filter, const DeviceId& device, std::uint64_t value,
@@ -306,7 +328,8 @@ void Managed::event(const std::string& filter, const DeviceId& device, std::uint
 void Managed::expire() {
     const std::scoped_lock lock{mutex_};
     for (const auto& [filter, plugin] : plugins_)
-        plugin->worker.expire();
+        for (auto* worker : {&plugin->worker, &plugin->jobs})
+            worker->expire();
 }
 
 Result<void> Managed::reset(const std::string& plugin) {

@@ -57,11 +57,17 @@ public:
         std::string command{};
         std::optional<blkfilter::DeviceId> device{};
         std::string device_name{};
+        /// Of a command about several: CommandCall::Input.
+        std::vector<CommandCall::Input::Device> devices{};
+        std::map<std::string, std::string> settings{};
         nlohmann::json arguments = nlohmann::json::object();
         std::optional<std::string> cursor{};
         std::function<void(std::uint32_t thousandths, const std::string& text)> progress{};
     };
     using Answer = std::function<void(blkfilter::Result<nlohmann::json>)>;
+
+    /// The command is one that may last (FILTERD_JOB). False as well when there is none.
+    [[nodiscard]] bool is_job(const std::string& noun, const std::string& command) const;
 
     /// Runs a command on its plugin's thread; @p answer is called once, by whatever thread.
     void command(const Request& request, const Answer& answer);
@@ -78,12 +84,13 @@ public:
 
 private:
     struct Plugin {
-        explicit Plugin(const std::string& name) : worker{name} {}
+        explicit Plugin(const std::string& name) : worker{name}, jobs{name} {}
 
         Worker worker;
+        Worker jobs;                          ///< of commands that may last
         std::unique_ptr<const Loaded> loaded; ///< set before it is in the table
         std::string why;                      ///< it cannot be used; empty: it can
-        bool hung{};                          ///< it was when its options were asked for
+        bool hung{};                          ///< it was when something was asked that all depends on
     };
     using PluginPointer = std::shared_ptr<Plugin>;
 

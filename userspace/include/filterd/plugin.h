@@ -17,7 +17,9 @@
  *
  * Rules for plugins:
  *
- *  - A plugin is never unloaded. Its functions are called by one thread, its own, one after the other.
+ *  - A plugin is never unloaded. Its functions are called by one thread, its own, one after the other; only
+ * commands with FILTERD_JOB are called by another one, also one after the other, while the first goes on.
+ *  - It may have threads of its own. These may call log() and run() of the host, and nothing else.
  *  - A function that has not returned after FILTERD_DEADLINE_SECONDS is given up: its answer is thrown away,
  * and until it returns the plugin is shown as one that does not respond, and is not called.
  *  - No exception leaves it. It does not fork, change signal handlers, working folder, locale or limits of
@@ -39,6 +41,7 @@ extern "C" {
 
 #define FILTERD_PLUGIN_INTERFACE 1
 #define FILTERD_DEADLINE_SECONDS 10
+#define FILTERD_JOB_SECONDS 3600 /* of a command with FILTERD_JOB */
 #define FILTERD_ANSWER_BYTES (1u << 20)
 
 /* NOLINTBEGIN(readability-identifier-naming,modernize-redundant-void-arg): as C has it. */
@@ -88,6 +91,17 @@ enum filterd_priority {
  * @fail:      why a call fails: @code is an errno, positive; 0 for none that fits. Then it returns -1.
  * @progress:  how far a call has come, in thousandths, and what it does now.
  * @state_folder: a folder of the plugin's own that stays over restarts; NULL when there is none.
+ * @device_at: one of the devices of a command with FILTERD_DEVICES, by the kernel's name; NULL behind the
+ * last.
+ * @declared_at: the same by the name that it has in the configuration; the kernel's when it has none.
+ * @setting:   what the configuration says of the group that the call is about, else by default, as text:
+ * "group", "storage.path", "storage.limit" in bytes or "storage.limit-thousandths" of the file system,
+ * "storage.step" in bytes, "storage.warn-thousandths" of the limit, "hooks.before", "hooks.after",
+ * "hooks.seconds". NULL when it says nothing.
+ * @run:       runs a command by /bin/sh, with these variables "NAME=VALUE" (NULL behind the last) in its
+ * environment and its output in the journal, for so many seconds at most: then it is killed. Its exit status
+ * (128 and the signal when a signal has ended it); -ETIMEDOUT; another negative errno when it was not run.
+ * Not from functions that have FILTERD_DEADLINE_SECONDS.
  *
  * @what names the value in messages, as in "'block_size'". All of an answer has room for
  * FILTERD_ANSWER_BYTES.
@@ -116,6 +130,10 @@ struct filterd_host {
     void (*fail)(struct filterd_call* call, int code, const char* text);
     void (*progress)(struct filterd_call* call, uint32_t thousandths, const char* text);
     const char* (*state_folder)(void);
+    const char* (*device_at)(const struct filterd_call* call, size_t index);
+    const char* (*declared_at)(const struct filterd_call* call, size_t index);
+    const char* (*setting)(const struct filterd_call* call, const char* name);
+    int (*run)(const char* command, const char* const* environment, uint32_t seconds);
 };
 
 enum filterd_argument_type {
@@ -150,11 +168,21 @@ struct filterd_argument {
 
 #define FILTERD_CHANGES 1u /* a command that changes something */
 #define FILTERD_DEVICE 2u  /* a command about a device that has the filter: its first argument */
+/* A command about several devices: its arguments, or those of --group GROUP. They need not have the filter.
+ */
+#define FILTERD_DEVICES 4u
+#define FILTERD_JOB 8u /* a command that may last: filterctl job shows it; may take FILTERD_JOB_SECONDS */
+/*
+ * A command that says how to mount something: one record with "source", "type", "options" (of mount) and
+ * "offset" and "size" in bytes where it is a part of the source. filterctl mounts it on a folder, which is an
+ * argument that filterctl adds.
+ */
+#define FILTERD_MOUNT 16u
 
 /**
  * struct filterd_command - what a plugin adds to filterctl: filterctl NOUN NAME
  * @size:        sizeof(struct filterd_command) as compiled.
- * @flags:       FILTERD_CHANGES, FILTERD_DEVICE.
+ * @flags:       FILTERD_CHANGES, FILTERD_DEVICE, FILTERD_DEVICES, FILTERD_JOB, FILTERD_MOUNT.
  * @name:        lower-case letters, digits and '-'.
  * @description: a line for people.
  * @arguments:   NULL behind the last; NULL: none.

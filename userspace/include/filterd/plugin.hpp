@@ -91,6 +91,17 @@ inline std::optional<std::string> state_folder() {
     return folder ? std::optional<std::string>{folder} : std::nullopt;
 }
 
+/// Runs a command of a shell; its exit status, or a negative errno. See filterd_host::run.
+inline int run(const std::string& command, const std::vector<std::string>& environment,
+               std::uint32_t seconds) {
+    std::vector<const char*> variables;
+    variables.reserve(environment.size() + 1);
+    for (const auto& variable : environment)
+        variables.push_back(variable.c_str());
+    variables.push_back(nullptr);
+    return detail::ask(&filterd_host::run, command.c_str(), variables.data(), seconds);
+}
+
 /// A value of the configuration, or none where a key is not there. What is wrong is reported with its place
 /// and read as nothing: filterd refuses the file.
 class Config {
@@ -237,6 +248,26 @@ public:
         return name ? name : "";
     }
 
+    /// A device of a command with FILTERD_DEVICES.
+    struct Device {
+        std::string name;     ///< the kernel's
+        std::string declared; ///< as the configuration has it; the kernel's when it does not
+    };
+    [[nodiscard]] std::vector<Device> devices() const {
+        std::vector<Device> all;
+        while (const char* name = detail::ask(&filterd_host::device_at, call_, all.size())) {
+            const char* declared = detail::ask(&filterd_host::declared_at, call_, all.size());
+            all.push_back({name, declared ? declared : name});
+        }
+        return all;
+    }
+
+    /// What the configuration says, see filterd_host::setting.
+    [[nodiscard]] std::optional<std::string> setting(const char* name) const {
+        const char* value = detail::ask(&filterd_host::setting, call_, name);
+        return value ? std::optional<std::string>{value} : std::nullopt;
+    }
+
     /// Sends a command to the filter on that device. @p buffer is what the filter reads and where it writes
     /// its answer, whose length is returned. Fails with the filter's errno.
     std::size_t control(std::uint32_t number, std::span<std::byte> buffer) {
@@ -305,7 +336,7 @@ struct Command {
 
     const char* name{};
     const char* description{};
-    /// FILTERD_CHANGES, FILTERD_DEVICE.
+    /// FILTERD_CHANGES, FILTERD_DEVICE, FILTERD_DEVICES, FILTERD_JOB, FILTERD_MOUNT.
     std::uint32_t flags{};
     void (Class::*run)(Call& call){};
     Argument arguments[most_arguments]{};

@@ -4,22 +4,11 @@
 #include <blkfilter/cbt.hpp>
 #include <linux/blkfilter-cbt.h>
 
-#include <bit>
-#include <cstring>
-
 namespace blkfilter::cbt {
 
 namespace {
 
 constexpr std::uint32_t extents_a_page = 1024;
-
-Uuid uuid_of(const std::uint8_t (&raw)[BLKFILTER_ID_LENGTH]) {
-    return Uuid{std::bit_cast<Uuid::Array>(raw)};
-}
-
-void put_uuid(std::uint8_t (&raw)[BLKFILTER_ID_LENGTH], const Uuid& id) {
-    std::memcpy(raw, id.bytes().data(), sizeof(raw));
-}
 
 Checkpoint checkpoint_of(const blkfilter_cbt_checkpoint& raw) {
     return {.number = raw.number,
@@ -65,14 +54,7 @@ std::string_view meaning_of(std::uint32_t command, int code) {
 template <class Raw>
 Result<void> send(const Control& control, const DeviceId& device, std::uint32_t command, Raw& raw) {
     raw.size = sizeof(raw);
-    const auto answer =
-        control.command(device, filter_name, command, std::as_writable_bytes(std::span{&raw, 1}));
-    if (answer)
-        return {};
-    const auto meaning = meaning_of(command, answer.error().code);
-    if (meaning.empty())
-        return std::unexpected(answer.error());
-    return failure(answer.error().code, fmt::format("{}: {}", device_name(device), filter_name), meaning);
+    return send_command(control, device, filter_name, command, raw, meaning_of);
 }
 
 Result<std::uint64_t> create_with(const Control& control, const DeviceId& device, std::string_view name,

@@ -59,12 +59,6 @@ Result<std::vector<DeviceInfo>> Control::devices() const {
 
 namespace {
 
-std::vector<blkfilter_device> raw_devices(std::span<const DeviceId> devices) {
-    std::vector<blkfilter_device> raw(devices.size());
-    std::ranges::transform(devices, raw.begin(), raw_device);
-    return raw;
-}
-
 /// Which device of @p request made the point fail; "point" when it was none.
 std::string culprit(const PointRequest& request, std::uint32_t failed) {
     const bool freezing = (failed & BLKFILTER_FAILED_FREEZE) != 0;

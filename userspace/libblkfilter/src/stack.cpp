@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <iterator>
+#include <memory>
 
 namespace blkfilter {
 
@@ -96,9 +97,10 @@ EntryRequest request_of(const StackEntry& entry) {
 Result<Stack> Control::stack(const DeviceId& device) const {
     std::size_t room = BLKFILTER_STACK_MAX;
     for (;;) {
-        std::vector<std::byte> options(room * BLKFILTER_OPTIONS_MAX);
+        // Not cleared: little of it is used, and who has a thousand devices calls this as often.
+        const auto options = std::make_unique_for_overwrite<std::byte[]>(room * BLKFILTER_OPTIONS_MAX);
         const auto options_of = [&](std::size_t index) {
-            return std::span{options}.subspan(index * BLKFILTER_OPTIONS_MAX, BLKFILTER_OPTIONS_MAX);
+            return std::span{options.get() + (index * BLKFILTER_OPTIONS_MAX), BLKFILTER_OPTIONS_MAX};
         };
         std::vector<blkfilter_stack_entry> entries(room);
         for (std::size_t i = 0; i < room; ++i) {

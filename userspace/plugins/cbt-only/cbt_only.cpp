@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// @file
 /// filterd's plugin for the filter cbt-only.
+#include "../extent_text.hpp"
 #include "extents.hpp"
 #include "tracker.hpp"
 
@@ -21,6 +22,7 @@ namespace filterd::cbt {
 
 namespace {
 
+using blkfilter::sector_bytes;
 using blkfilter::cbt::Range;
 
 /// As text, or nothing where there is none.

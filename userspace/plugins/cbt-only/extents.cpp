@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "extents.hpp"
 
+#include "../extent_text.hpp"
 #include "tracker.hpp"
 
 #include <blkfilter/uuid.hpp>
@@ -11,7 +12,6 @@
 #include <cstdint>
 #include <cstring>
 #include <fmt/format.h>
-#include <iterator>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -20,10 +20,8 @@ namespace filterd::cbt {
 
 namespace {
 
+using blkfilter::sector_bytes;
 using blkfilter::Uuid;
-
-/// Even of the longest lines a page has less than FILTERD_ANSWER_BYTES.
-constexpr std::uint32_t extents_a_page = 4096;
 
 /// Where the answer goes on, and all that was asked for.
 struct Cursor {
@@ -119,46 +117,23 @@ void answer_records(Call& call, const Page& page) {
                         .add("type", extent.flags & BLKFILTER_CBT_DISCARDED ? "discarded" : "written"));
 }
 
-/// A line of sectors, in bytes.
-void add_line(std::string& text, std::uint64_t sector, std::uint64_t end, const char* type) {
-    fmt::format_to(std::back_inserter(text), "{} {}{}\n", sector * sector_bytes,
-                   (end - sector) * sector_bytes, type);
-}
-
-std::string ranges_of(const Page& page) {
-    std::string text;
+std::vector<blkfilter::SectorRange> ranges_of(const Page& page) {
+    std::vector<blkfilter::SectorRange> ranges;
+    ranges.reserve(page.extents.size());
     for (const auto& extent : page.extents)
-        add_line(text, extent.sector, extent.sector + extent.sectors, "");
-    return text;
+        ranges.push_back({.sector = extent.sector, .sectors = extent.sectors});
+    return ranges;
 }
 
-/// nbdkit takes a gap for "hole,zero", which would say that it reads as zeroes: so there is none, and no page
-/// ends before the next one begins. What was discarded has changed.
-std::string extent_list_of(const Page& page, std::uint64_t sector) {
-    std::string text;
-    const auto add_up_to = [&](std::uint64_t end, const char* type) {
-        if (end <= sector)
-            return;
-        add_line(text, sector, end, type);
-        sector = end;
-    };
-    // A device that has grown since the page before may have been cut off within a block: the first extent
-    // begins earlier then.
-    for (const auto& extent : page.extents) {
-        add_up_to(extent.sector, " hole");
-        add_up_to(extent.sector + extent.sectors, "");
-    }
-    add_up_to(page.end_sector, " hole");
-    return text;
-}
-
+/// A device that has grown since the page before may have been cut off within a block: the first extent
+/// begins before the cursor's sector then.
 void answer_page(Call& call, const Page& page, const Cursor& cursor) {
     if (cursor.format == "records")
         answer_records(call, page);
     else if (cursor.format == "ranges")
-        call.print(ranges_of(page));
+        call.print(ranges_text(ranges_of(page)));
     else if (cursor.format == "nbdkit")
-        call.print(extent_list_of(page, cursor.sector));
+        call.print(extent_list_text(ranges_of(page), cursor.sector, page.end_sector));
     else
         throw Failure{EINVAL, fmt::format("'{}' is no format: {}", cursor.format, extent_formats)};
 }

@@ -50,13 +50,7 @@ struct Checkpoints {
     std::vector<Checkpoint> list{};
 };
 
-/// A range of sectors of 512 bytes.
-struct Range {
-    std::uint64_t sector{};
-    std::uint64_t sectors{};
-
-    friend bool operator==(const Range&, const Range&) = default;
-};
+using Range = SectorRange;
 
 /// A changed range, in whole blocks.
 struct Extent {

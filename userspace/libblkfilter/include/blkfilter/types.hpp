@@ -18,6 +18,17 @@
 
 namespace blkfilter {
 
+/// Wherever a sector is counted, whatever a device has for its own.
+inline constexpr std::uint64_t sector_bytes = 512;
+
+/// A range of sectors of 512 bytes.
+struct SectorRange {
+    std::uint64_t sector{};
+    std::uint64_t sectors{};
+
+    friend bool operator==(const SectorRange&, const SectorRange&) = default;
+};
+
 /// Kinds of operations as Statistics counts them.
 enum class Group : std::uint8_t { read, write, discard, zeroes, flush, other };
 inline constexpr std::size_t group_count = 6;

@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: MIT
-#include "tracker.hpp"
+#include "called.hpp"
 
-#include <blkfilter/device_id.hpp>
-#include <blkfilter/transport.hpp>
 #include <linux/blkfilter-control.h>
 
 #include <cerrno>
 #include <cstddef>
-#include <memory>
+#include <cstdint>
 #include <span>
 
-namespace filterd::cbt {
+namespace filterd {
 
 namespace {
 
-using blkfilter::DeviceId;
-
-/// filterd knows device and filter: of the request only the command itself is passed on.
 class CallTransport final : public blkfilter::Transport {
 public:
     explicit CallTransport(Call& call) : call_{&call} {}
@@ -39,14 +34,14 @@ private:
     Call* call_;
 };
 
-/// Only for messages, which name it.
-DeviceId device_of(const Call& call) {
-    return DeviceId::from_path("/dev/" + call.device()).value_or(DeviceId{});
-}
-
 } // namespace
 
-CalledTracker::CalledTracker(Call& call)
-    : control_{std::make_unique<CallTransport>(call)}, tracker_{control_, device_of(call)} {}
+std::unique_ptr<blkfilter::Transport> transport_of(Call& call) {
+    return std::make_unique<CallTransport>(call);
+}
 
-} // namespace filterd::cbt
+blkfilter::DeviceId device_of(const Call& call) {
+    return blkfilter::DeviceId::from_path("/dev/" + call.device()).value_or(blkfilter::DeviceId{});
+}
+
+} // namespace filterd

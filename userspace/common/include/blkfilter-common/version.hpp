@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /// @file
-/// Which filterd this is.
+/// Which filterd and filterctl this is.
 #pragma once
 
-namespace filterd::control {
+namespace blkfilter::common {
 
 inline constexpr const char* version = "0.1.0";
 
-} // namespace filterd::control
+} // namespace blkfilter::common

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+/// A plugin with a command that lasts: of several devices, with settings, and a program that is run.
+#include <filterd/plugin.hpp>
+
+class Lasting : public filterd::Plugin {
+public:
+    std::string options(const filterd::Config&) override { return ""; }
+
+    void tell(filterd::Call& call) {
+        std::string devices;
+        for (const auto& device : call.devices())
+            devices += device.name + "=" + device.declared + " ";
+        call.answer(filterd::Record{}
+                        .add("devices", devices)
+                        .add("group", call.setting("group"))
+                        .add("step", call.setting("storage.step"))
+                        .add("nothing", call.setting("nothing")));
+    }
+
+    void work(filterd::Call& call) {
+        call.progress(500, "half way");
+        const int status = filterd::run(call.text("command", "exit 3"), {"WORD=seven"}, 60);
+        call.answer(filterd::Record{}.add("status", status));
+    }
+
+    static constexpr filterd::Command<Lasting> commands[] = {
+        {.name = "tell", .description = "Say what is given", .flags = FILTERD_DEVICES, .run = &Lasting::tell},
+        {.name = "work",
+         .description = "Run a command",
+         .flags = FILTERD_JOB,
+         .run = &Lasting::work,
+         .arguments = {{.name = "command", .description = "What to run"}}}};
+};
+
+FILTERD_PLUGIN(Lasting, "lasting", "1.0", "A plugin for tests", "lasting", "test")
