@@ -44,11 +44,13 @@ run() { # LOG COMMAND...
 
 step "counting instructions on $kernel, $ios reads or writes a row"
 run "$rows" "${lab[@]}" --icount --append "init_on_alloc=0 bench.ios=$ios" tests/bench/instructions.sh
-if [ "$clock" ] && [ -e "$SRC/tests/bench/clock.sh" ]; then
+: > "$rows.clocks"
+if [ "$clock" ]; then
     step "by the clock on $kernel"
-    run "$rows.clock" "${lab[@]}" tests/bench/clock.sh
-else
-    : > "$rows.clock"
+    for script in clock clock-snapshots; do
+        run "$rows.$script" "${lab[@]}" "tests/bench/$script.sh"
+        cat "$rows.$script" >> "$rows.clocks"
+    done
 fi
 [ ! -x "$BUILD/bin/bench-stacks" ] || "$BUILD/bin/bench-stacks"
-python3 "$SRC/tests/bench/report.py" --kernel "$kernel" --ios "$ios" --json "$json" "${judge[@]}" "$rows" "$rows.clock"
+python3 "$SRC/tests/bench/report.py" --kernel "$kernel" --ios "$ios" --json "$json" "${judge[@]}" "$rows" "$rows.clocks"

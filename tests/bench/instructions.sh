@@ -15,6 +15,10 @@ row() { # NAME DEVICE [read|touch]
     python3 "$SRC/tests/bench/measure.py" "$1" "/dev/$2" "${3:-write}" "$ios"
 }
 
+chunk_row() { # NAME DEVICE: each write is the first one to a chunk
+    python3 "$SRC/tests/bench/measure.py" "$1" "/dev/$2" touch "$((ios < 2000 ? ios : 2000))" 65536
+}
+
 filters() { # PREFIX NUMBER: the names of that many
     local i
     for ((i = 0; i < $2; i++)); do
@@ -77,6 +81,45 @@ attach nullb0 cbt-only
 row cbt-first nullb0 touch
 row cbt nullb0
 detach nullb0
+
+# blksnap: without a snapshot; an image's unchanged blocks; with a snapshot the first write to each chunk, then others. Its peer
+# copies the same chunks to the same disk, and forgets them at a restart as ours does (N).
+insmod "$MODDIR/blksnap.ko"
+null_disk copies size=4096 memory_backed=0 irqmode=0
+copies=$NULL_DISK
+snap() {
+    python3 "$SRC/tests/vm/lib/blksnap.py" "$@"
+}
+all_copied() { # DEVICE: where rows write, and nothing of it is on its way to the storage any more
+    dd if=/dev/zero of="$1" bs=1M count=256 oflag=direct status=none
+    wait_until 30 snap is-stored
+}
+attach nullb0 blksnap
+row blksnap nullb0
+image=$(snap take /dev/nullb0 "/dev/$copies" 8388608)
+row blksnap-image-read "${image#/dev/}" read
+chunk_row blksnap-copy nullb0
+all_copied /dev/nullb0
+row blksnap-copied nullb0
+snap destroy-all
+detach nullb0
+attach "$linear" blksnap
+row dm-linear-blksnap "$linear"
+snap take "/dev/$linear" "/dev/$copies" 8388608 > /dev/null
+all_copied "/dev/$linear"
+row dm-linear-blksnap-copied "$linear"
+snap destroy-all
+detach "$linear"
+modprobe dm_snapshot
+dmsetup create cow-origin --table "0 4194304 linear /dev/nullb1 0"
+dmsetup create cow --table "0 4194304 snapshot /dev/nullb1 /dev/$copies N 128"
+dmsetup suspend cow-origin
+dmsetup load cow-origin --table "0 4194304 snapshot-origin /dev/nullb1"
+dmsetup resume cow-origin
+row dm-snapshot-image-read mapper/cow read
+chunk_row dm-snapshot-copy mapper/cow-origin
+remove_dm cow
+remove_dm cow-origin
 
 # On a device that is not blk-mq a completion has to be counted by wrapping it.
 with_filters "$linear" null 1

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""One row of the table of instructions, measured in the guest:  measure.py NAME DEVICE read|write|touch IOS
+"""One row of the table of instructions, measured in the guest:  measure.py NAME DEVICE read|write|touch IOS [STRETCH]
 
-touch writes once to each stretch of 128 MiB, the even ones for MEAN, the odd ones for TOTAL, as many as the device has of them.
+touch writes once to each stretch of STRETCH bytes, the even ones for MEAN, the odd ones for TOTAL; without STRETCH these are
+128 MiB, and as many as the device has of them.
 
 Prints "row NAME MEAN TOTAL", both in instructions per 4 KiB (one instruction is one virtual nanosecond there):
   MEAN   what fio calls mean completion latency: from the system call to its return
@@ -19,7 +20,7 @@ import time
 
 BLOCK = 4096
 SPAN_BLOCKS = 1 << 16  # the first 256 MiB
-STRETCH = 128 << 20
+DEFAULT_STRETCH = 128 << 20
 
 
 def disk_bytes(device: str) -> int:
@@ -31,11 +32,11 @@ def disk_bytes(device: str) -> int:
         os.close(file)
 
 
-def mean(device: str, direction: str, ios: int) -> float:
+def mean(device: str, direction: str, ios: int, stretch: int) -> float:
     """Mean completion latency by fio."""
     where = [f"--rw=rand{direction}", "--norandommap", f"--size={SPAN_BLOCKS * BLOCK}"]
     if direction == "touch":
-        direction, where = "write", [f"--rw=write:{(2 * STRETCH - BLOCK) // 1024}k", f"--size={2 * STRETCH * ios}"]
+        direction, where = "write", [f"--rw=write:{(2 * stretch - BLOCK) // 1024}k", f"--size={2 * stretch * ios}"]
     shown = subprocess.run(
         ["fio", "--name=row", f"--filename={device}", *where, "--ioengine=psync", "--direct=1", "--bs=4k",
          f"--number_ios={ios}", "--thread", "--output-format=json"],
@@ -47,7 +48,7 @@ def mean(device: str, direction: str, ios: int) -> float:
     return job["clat_ns"]["mean"]
 
 
-def total(device: str, direction: str, ios: int) -> float:
+def total(device: str, direction: str, ios: int, stretch: int) -> float:
     """Time of the whole run by number of calls."""
     buffer = [mmap.mmap(-1, BLOCK)]  # aligned, as O_DIRECT wants it
     file = os.open(device, os.O_RDWR | os.O_DIRECT)
@@ -55,7 +56,7 @@ def total(device: str, direction: str, ios: int) -> float:
     block = 1
     offsets = []
     if direction == "touch":
-        offsets = [(2 * i + 1) * STRETCH for i in range(ios)]
+        offsets = [(2 * i + 1) * stretch for i in range(ios)]
     for _ in range(ios - len(offsets)):
         block = (block * 5 + 1) % SPAN_BLOCKS  # full period: any order but the ascending one
         offsets.append(block * BLOCK)
@@ -68,10 +69,11 @@ def total(device: str, direction: str, ios: int) -> float:
 
 
 def main() -> None:
-    name, device, direction, ios = sys.argv[1:]
-    if direction == "touch":
-        ios = str(disk_bytes(device) // (2 * STRETCH) - 1)
-    print(f"row {name} {mean(device, direction, int(ios)):.0f} {total(device, direction, int(ios)):.0f}", flush=True)
+    name, device, direction, count, *rest = sys.argv[1:]
+    ios, stretch = int(count), int(rest[0]) if rest else DEFAULT_STRETCH
+    if direction == "touch" and not rest:
+        ios = disk_bytes(device) // (2 * stretch) - 1
+    print(f"row {name} {mean(device, direction, ios, stretch):.0f} {total(device, direction, ios, stretch):.0f}", flush=True)
 
 
 main()

@@ -109,6 +109,7 @@ int main() {
     const auto start = seconds_of_cpu();
     Keeper keeper{kernel, filters, {folder / "filterd.yaml", folder / "none"}, {}, [](const Notice&) {}};
     keeper.begin(std::move(devices));
+    keeper.reload();
     const auto applied = seconds_of_cpu();
     const auto reports = keeper.plan({});
     const auto planned = seconds_of_cpu();

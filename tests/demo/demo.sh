@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# What ./dev demo shows, in a guest with a disk of its own: filters come, change their order and go while files are being
-# written, and nothing is lost. Any command that fails, or any file that differs, fails it.
+# What ./dev demo shows, in a guest with a disk of its own: a YAML file puts change trackers of two vendors on a disk that is in use, what
+# they report is held against the disk's bytes, a third filter comes above, one is taken off behind filterd's back, two snapshots are backed
+# up, and nothing is lost.
+# Any command that fails, any changed block that is not reported, and any file that differs, fails it.
 # lab: timeout 600
-# lab: disk 512
+# lab: disk 128
 . "$SRC/tests/lab/guest/lib.sh"
 
-sums=/tmp/sums stop=/tmp/stop
+config=/etc/filterd/filterd.yaml sums=/tmp/sums stop=/tmp/stop
 
 title() { # TEXT, then what is to be seen and why
     printf '\n== %s\n' "$1"
@@ -15,10 +17,10 @@ title() { # TEXT, then what is to be seen and why
     echo
 }
 
-# Shown before it runs.
+# run 'COMMAND': as typed into a shell, and shown before it runs.
 run() {
-    echo "\$ $*"
-    "$@" 2>&1
+    echo "\$ $1"
+    eval "$1" 2>&1
 }
 
 # A file after the other until $stop exists; what it should contain is only kept outside of the disk, in memory.
@@ -49,20 +51,64 @@ more_files() {
     sync
 }
 
+# wait_for COMMAND...
+wait_for() {
+    local tries=300
+    until "$@" > /dev/null 2>&1; do
+        [ $((tries--)) -gt 0 ] || fail "waited in vain: $*"
+        sleep 0.1
+    done
+}
+
+is_settled() { # DEVICE: cbt-only's history has begun
+    filterctl --json cbt info "$1" | jq -e '.records[0].settled'
+}
+
+# states WORDS: of the devices, as they are declared.
+states() {
+    [ "$(filterctl --json status | jq -r '[.devices[].state] | join(", ")')" = "$1" ]
+}
+
 # image NAME: all bytes of the disk, as they are on it; what is zero takes no memory.
 image() {
     dd if=/dev/vda "of=/tmp/$1" bs=1M iflag=direct conv=sparse status=none
 }
 
-number() { # DEVICE FILTER FIELD: out of the statistics
-    blkfilter-tool stack "$1" --json | jq ".filters[] | select(.name == \"$2\") | .statistics.$3"
+# declare_stacks FILTERS: of the partition
+declare_stacks() {
+    cat > $config << END
+version: 1
+devices:
+  - name: disk
+    match: {id: virtio-data0}     # /dev/disk/by-id/virtio-data0
+    stack:
+      - filter: cbt-only
+  - name: data
+    match: {partlabel: data}      # a partition of it
+    stack:
+$1
+groups:
+  - name: backup
+    devices: [data, disk]
+END
+}
+
+take_all_off() {
+    blkfilter-tool stack /dev/vda1 set --empty
+    blkfilter-tool stack /dev/vda set --empty
+} > /dev/null
+
+end_filterd() { # which keeps the core from being unloaded
+    kill "$filterd"
+    wait "$filterd"
 }
 
 title "A disk in use" \
-    "A stock Debian kernel, $(uname -r). A disk with one partition, a file system on it, mounted;" \
-    "from here on a program writes files there without a pause."
+    "A stock Debian kernel, and a disk with a partition and a mounted file system. From here to the end a program writes files there."
 modprobe virtio_blk
-echo ',,L' | sfdisk --quiet --label gpt /dev/vda
+start_udev > /dev/null 2>&1
+echo 'start=1MiB, name=data' | sfdisk --quiet --label gpt /dev/vda
+udevadm settle
 mkfs.ext4 -q /dev/vda1
 mount /dev/vda1 /mnt
 mkdir /mnt/files
@@ -70,89 +116,145 @@ touch $sums
 write_files &
 writer=$!
 on_exit touch $stop
-run findmnt --output SOURCE,TARGET,FSTYPE,SIZE /mnt
+run "uname -r"
+run "findmnt --output SOURCE,TARGET,FSTYPE,SIZE /mnt"
 more_files 10
 
-title "Two kernel modules" \
-    "blkfilter is the core; the other one offers eight filters for tests. Those that 'take' hold every bio (a piece of I/O)" \
-    "for a moment and send it on from another thread, as a filter does that has to do work before a write."
-run insmod "$MODDIR/blkfilter.ko"
-on_exit rmmod blkfilter
-run insmod "$MODDIR/blkfilter-test.ko"
-on_exit rmmod blkfilter-test
-run blkfilter-tool filters
+title "blkfilter: a core, two filters, a daemon" \
+    "cbt-only is ours, acme-cbt a third party's (examples/third-party). Both note which blocks of a device are written." \
+    "filterd keeps the filters as a file declares them; as yet the file declares none."
+for module in blkfilter blkfilter-cbt acme-cbt; do
+    run "insmod $MODDIR/$module.ko"
+    on_exit rmmod ${module//-/_}
+done
+on_exit take_all_off
+mkdir -p /etc/filterd
+echo "version: 1" > $config
+echo "\$ filterd --plugin-folder /job/plugins &      # or: systemctl start filterd"
+filterd --plugin-folder /job/plugins 2> /tmp/filterd.log &
+filterd=$!
+on_exit end_filterd
+wait_for filterctl status
+run "filterctl filter list"
 
-title "Filters come while files are being written" \
-    "Nothing is unmounted, no device is replaced by another one. The higher altitude sees a bio first," \
-    "the partition's filters before those of the disk."
-run blkfilter-tool attach /dev/vda1 test5
-run blkfilter-tool attach /dev/vda1 test2,options=take
-run blkfilter-tool attach /dev/vda test1
-more_files 25
+title "A file says which filters shall be where" \
+    "cbt-only on the disk, acme-cbt on its partition. 'plan' says what would be done, and does nothing."
+declare_stacks "      - filter: acme-cbt"
+run "cat $config"
+run "filterctl plan"
 
-title "Who sees what" \
-    "What is written to the partition passes each filter once. TAKEN: bios that a filter has held (also those that write" \
-    "zeroes, which have no column here)."
-run blkfilter-tool list
-[ "$(number vda1 test5 write.bios)" -gt 0 ] || fail "test5 has seen no write"
-[ "$(number vda1 test2 taken)" -gt 0 ] || fail "test2 has taken nothing"
-
-title "A consistency point" \
-    "The file system is frozen, both devices are closed for an instant: no write is half done when the filters hear of it." \
-    "'closed' is how long writers had to wait because of us."
-before=$(wc -l < $sums)
-run blkfilter-tool point --freeze /dev/vda1 /dev/vda1 /dev/vda
+title "They are attached while files are being written" \
+    "Nothing is unmounted, no device takes the place of another one."
+run "filterctl apply"
 more_files 15
-echo "files written: $before before it, $(wc -l < $sums) now"
+run "filterctl status"
+states "in sync, in sync" || fail "not as declared"
 
-title "The order changes in one transaction" \
-    "test5 goes below test2 and test0 comes, all of it or nothing, between two bios. Its counters go on."
-run blkfilter-tool stack /dev/vda1 set test5@250000 test2,options=take test0
-more_files 15
-run blkfilter-tool stack /dev/vda1
-
-title "One filter goes" \
-    "What test2 still holds is sent on first; the others stay as they are."
-run blkfilter-tool detach /dev/vda1 test2
-more_files 15
-run blkfilter-tool list
-
-title "Which blocks have changed?" \
-    "cbt-only marks what is written, for any number of consumers. From a checkpoint on the whole disk is compared byte by byte:" \
-    "every block of 64 KiB that differs must be among those that it reports."
-head -c 16M /dev/urandom > /mnt/large
+title "From here on: what changes?" \
+    "A consistency point divides all writes into before and after, at the same instant for both devices: the file system is frozen for" \
+    "a moment. A checkpoint is a name for an instant. Then a copy of the disk is made, as a backup would."
+head -c 8M /dev/urandom > /mnt/large
 sync
-run insmod "$MODDIR/blkfilter-cbt.ko"
-on_exit rmmod blkfilter_cbt
-run blkfilter-tool attach /dev/vda cbt-only
-run blkfilter-tool cbt checkpoint /dev/vda backup
+fstrim /mnt # so that the next one trims what is deleted from now on
+wait_for is_settled disk
+run "filterctl group point backup"
+run "filterctl cbt checkpoint disk monday"
 image before
+
+title "Files are written, deleted, and their space is trimmed" \
+    "Then both filters are asked; offsets and lengths are bytes."
 more_files 15
-run rm /mnt/large
-run fstrim /mnt
+run "rm /mnt/large && sync"
+run "fstrim -v /mnt"
 image after
-run blkfilter-tool cbt extents /dev/vda backup > /tmp/extents
-sed '1d; 9,$d' /tmp/extents
-echo "... $(grep -c ' written' /tmp/extents) written extents, $(grep -c ' discarded' /tmp/extents) discarded"
-run python3 "$SRC/tests/demo/compare.py" /tmp/before /tmp/after /tmp/extents
+run "filterctl group point backup"
+run "filterctl cbt extents disk monday | head -n 6"
+run "filterctl acme-cbt changed data | head -n 4"
+
+title "The proof" \
+    "The copy and the disk as it is now are compared byte by byte. Every block of 64 KiB that differs must be among those that" \
+    "were reported: else a backup of the reported ones would lack it."
+filterctl --json cbt extents disk monday > /tmp/by-cbt-only
+filterctl --json acme-cbt changed data > /tmp/by-acme-cbt
+grep -q discarded /tmp/by-cbt-only || fail "nobody reports what was trimmed"
+run "python3 $SRC/tests/demo/compare.py /tmp/before /tmp/after /tmp/by-cbt-only"
+run "python3 $SRC/tests/demo/compare.py /tmp/before /tmp/after /tmp/by-acme-cbt --from $((1 << 20))   # where the partition begins"
 rm /tmp/before /tmp/after
 
-title "All go" \
-    "Without a filter nothing of blkfilter is in the way of I/O any more."
-run blkfilter-tool stack /dev/vda1 set --empty
-run blkfilter-tool stack /dev/vda set --empty
+title "A second filter above the first" \
+    "The file gets two more lines. A higher altitude sees a write earlier; the partition's filters come before those of its disk."
+declare_stacks "      - filter: acme-cbt
+      - filter: cbt-only
+        altitude: 470000"
+run "filterctl plan"
+run "filterctl apply"
+more_files 15
+run "filterctl stack show data"
+states "in sync, in sync" || fail "not as declared"
+
+title "Somebody takes a filter off" \
+    "Another program does it, without asking. filterd sees that the kernel and the file differ, and says so; 'apply' repairs it."
+run "blkfilter-tool detach /dev/vda1 cbt-only"
+wait_for states "in sync, drift"
+run "filterctl status"
+run "filterctl apply"
+states "in sync, in sync" || fail "not repaired"
+more_files 15
+
+title "A snapshot" \
+    "What the partition is at this instant, as a block device of its own; old data goes to another disk before it is overwritten." \
+    "The file system in it is clean, and has every file that was written until then."
+modprobe loop
+truncate -s 64M /tmp/storage
+storage=$(losetup --find --show /tmp/storage)
+run "insmod $MODDIR/blksnap.ko"
+on_exit rmmod blksnap
+snapshot="python3 $SRC/tests/demo/snapshot.py"
+on_exit python3 "$SRC/tests/demo/snapshot.py" destroy
+sync
+# Not the last one, which may be taken back.
+sed '$d' $sums > /tmp/sums-then
+run "$snapshot take /dev/vda1 $storage"
+image_node=/dev/blksnap-image_$(mountpoint -x /dev/vda1)
+mkdir -p /tmp/then
+run "mount -o ro,noload $image_node /tmp/then"
+more_files 15
+sed 's# /mnt/# /tmp/then/#' /tmp/sums-then > /tmp/sums-there
+run "sha256sum --check --quiet /tmp/sums-there"
+run "umount /tmp/then && e2fsck -fn $image_node"
+
+title "A full backup, and an increment" \
+    "The first snapshot is copied whole. Of the second one only the blocks are copied that have changed since: then the copy is" \
+    "the second snapshot, byte for byte."
+run "$snapshot full /dev/vda1 /tmp/backup"
+run "$snapshot destroy"
+more_files 15
+run "$snapshot take /dev/vda1 $storage"
+run "$snapshot increment /dev/vda1 /tmp/backup 1"
+more_files 10
+run "cmp /tmp/backup $image_node && echo equal"
+run "$snapshot destroy"
+losetup --detach "$storage"
+rm /tmp/backup /tmp/storage
+
+title "All filters go" \
+    "The file declares none any more. What they know would be lost, so they have to be named."
+echo "version: 1" > $config
+run "filterctl apply --prune-named cbt-only --prune-named acme-cbt"
+run "blkfilter-tool detach /dev/vda1 blksnap      # nobody has declared it"
+[ -z "$(blkfilter-tool devices)" ] || fail "filters are left: $(blkfilter-tool devices)"
 more_files 10
 
 title "Was anything lost?" \
     "The file system is unmounted and checked; then every file is compared with what was written."
 touch $stop
 wait "$writer"
-run umount /mnt
-run e2fsck -fn /dev/vda1
-run mount -o ro /dev/vda1 /mnt
-run sha256sum --check --quiet $sums
-[ "$(find /mnt/files -type f | wc -l)" = "$(wc -l < $sums)" ] || fail "there are more files, or fewer, than were written"
+run "umount /mnt"
+run "e2fsck -fn /dev/vda1"
+run "mount -o ro /dev/vda1 /mnt"
+run "sha256sum --check --quiet $sums"
 files=$(wc -l < $sums) mib=$(du -sm --apparent-size /mnt/files | cut -f 1)
+[ "$(find /mnt/files -type f | wc -l)" = "$files" ] || fail "there are more files, or fewer, than were written"
 umount /mnt
 echo
 echo "demo: nothing was lost: $files files, $mib MiB, fsck clean"

@@ -21,9 +21,9 @@ installed 755 "$tool"
 installed 644 "$folder/libblkfilter.so" "$folder/pkgconfig/libblkfilter.pc" "$folder/cmake/blkfilter/blkfilterConfig.cmake" \
     "$root/include/blkfilter/control.hpp"
 only_these "$root" 'sbin/blkfilter-tool' 'sbin/filterd' 'sbin/filterctl' 'share/filterd/*' 'share/man/man[58]/filter*' \
-    'share/bash-completion/completions/filterctl' 'lib/systemd/system/filterd.service' 'lib/udev/rules.d/60-blkfilter.rules' \
+    'share/bash-completion/completions/filterctl' 'lib/systemd/system/filterd.service' 'lib/udev/rules.d/*blk*.rules' \
     'lib/*libblkfilter.so*' 'lib/*libblkfilter.pc' 'lib/*blkfilter*.cmake' 'include/blkfilter/*.hpp' \
-    'lib/*filterd-plugin.pc' 'lib/*/filterd-plugin/*' 'lib/*filterd/plugins/filterd-cbt-only.so' 'include/filterd/plugin.h*'
+    'lib/*filterd-plugin.pc' 'lib/*/filterd-plugin/*' 'lib/*filterd/plugins/filterd-cbt-only.so' 'lib/*filterd/plugins/filterd-blksnap.so' 'include/filterd/plugin.h*'
 for file in "$tool" "$library"; do
     if readelf -d "$file" | grep -E 'R(UN)?PATH.*(/job|build|'"$BUILD"')'; then
         fail "$file looks for libraries in the build folder"
@@ -72,4 +72,11 @@ END
 quietly "$work/project.log" cmake -S project -B project/build "-DCMAKE_PREFIX_PATH=$root"
 quietly "$work/project-build.log" cmake --build project/build
 works project/build/by-cmake
+
+# The example of a backup program.
+cp -r "$SRC/examples/backup" example
+quietly "$work/example.log" cmake -S example -B example/build "-DCMAKE_PREFIX_PATH=$root"
+quietly "$work/example-build.log" cmake --build example/build
+example/build/backup 2> "$work/output" && fail "the example does something without being told what"
+grep -q '^backup full DEVICE' "$work/output" || fail "the example says: $(cat "$work/output")"
 echo "installed below $root"

@@ -21,13 +21,13 @@ quietly "$work/install.log" make -C "$work/kernel" "-j$JOBS" "KDIR=$KDIR" "DESTD
 # --- what is there, and what is not ---
 
 modules=()
-for name in blkfilter blkfilter-cbt; do
+for name in blkfilter blkfilter-cbt blkfilter-redirect blksnap; do
     module=$(find "$updates" -name "$name.ko*")
     [ "$(wc -l <<< "$module")" = 1 ] || fail "$name.ko is there more than once or not at all: $module"
     modules+=("$module")
 done
-installed 644 "${modules[@]}" "$symvers" "$stage"/usr/include/linux/{blk-filter,blkfilter-control,blkfilter-cbt}.h \
-    "$devel"/include/linux/blk-filter.h "$devel"/include/uapi/linux/{blk-filter,blkfilter-control,blkfilter-cbt}.h
+installed 644 "${modules[@]}" "$symvers" "$stage"/usr/include/linux/{blk-filter,blkfilter-control,blkfilter-cbt,blkfilter-redirect,blksnap}.h \
+    "$devel"/include/linux/blk-filter.h "$devel"/include/uapi/linux/{blk-filter,blkfilter-control,blkfilter-cbt,blkfilter-redirect,blksnap}.h
 only_these "$stage" "${modules[@]#"$stage/"}" "lib/modules/$RELEASE/modules.*" "usr/src/blkfilter/$RELEASE/Module.symvers" \
     'usr/src/blkfilter/include/linux/*.h' 'usr/src/blkfilter/include/uapi/linux/*.h' 'usr/include/linux/blk*.h'
 for module in "${modules[@]}"; do
@@ -37,7 +37,7 @@ for module in "${modules[@]}"; do
     modinfo -F vermagic "$module" | grep -q "^$RELEASE " || fail "$module is not for $RELEASE"
 done
 modinfo -F parm "${modules[0]}" | grep -q ioctl_hook || fail "the core has no parameter ioctl_hook"
-for symbol in blkfilter_{register,unregister,take,resume,end,submit_below,submit_other,changed,event,point,start}; do
+for symbol in blkfilter_{register,unregister,take,resume,end,submit_below,submit_other,changed,event,point,points,device_get,device_put,stacked_on,start}; do
     grep -qP "\t$symbol\t.*\tEXPORT_SYMBOL_GPL" "$symvers" || fail "$symbol is not exported, or not to GPL modules only"
 done
 
@@ -76,8 +76,8 @@ done
 
 # --- the headers for programs, each on its own ---
 
-for header in blk-filter blkfilter-control blkfilter-cbt; do
-    printf '#include <linux/%s.h>\nint main(void) { return BLKFILTER_NAME_LENGTH == 32 ? 0 : 1; }\n' $header > "$work/program.c"
+for header in blk-filter blkfilter-control blkfilter-cbt blkfilter-redirect blksnap; do
+    printf '#include <linux/%s.h>\nint main(void) { return 0; }\n' $header > "$work/program.c"
     for compiler in 'gcc -std=c11' 'g++ -x c++ -std=c++17'; do
         # shellcheck disable=SC2086 # several words
         $compiler -Wall -Wextra -Wpedantic -Werror "-I$stage/usr/include" "$work/program.c" -o "$work/program"

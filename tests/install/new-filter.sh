@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # new-filter.sh SERIES: what ./dev new-filter creates builds with what is installed and with nothing else, and its test passes as far as
-# it can where blkfilter is not loaded; a name that is none is refused.
+# it can where blkfilter is not loaded, and as a whole in a guest (new-filter-guest.sh); a name that is none is refused.
 set -euo pipefail
 . "$(dirname "$0")/../lab/common.sh"
 . "$(dirname "$0")/lib.sh"
@@ -70,3 +70,5 @@ quietly "$work/make-install.log" make -C "$work/here/my-filter" install "DESTDIR
 [ -n "$(find "$work/installed" -name 'my-filter.ko*')" ] || fail "make install does not install the module"
 installed 644 "$(find "$work/installed" -name filterd-my-filter.so)"
 echo "created and built for $RELEASE"
+
+exec python3 "$SRC/tests/lab/lab.py" once --kernel "$series" tests/install/new-filter-guest.sh

@@ -27,6 +27,7 @@ exports_one_name() {
     [ "$names" = filterd_plugin_entry ] || fail "$1 exports $names"
 }
 exports_one_name "$library/filterd/plugins/filterd-cbt-only.so"
+exports_one_name "$library/filterd/plugins/filterd-blksnap.so"
 
 # --- each header on its own ---
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # In a clean Debian (tests/install/system.sh): boot 1 installs; boot 2 has the modules by name, puts filters below the mounted root,
-# takes points with it frozen, and reboots with the filters attached while files are being written; boot 3 finds the files
-# and a clean file system.
+# takes points and snapshots with it frozen, and reboots with the filters attached while files are being written; boot 3, with
+# "nofilterd", finds the files and a clean file system, and no filterd.
 # lab: image
 # lab: timeout 300
 . "$SRC/tests/lab/guest/lib.sh"
@@ -27,11 +27,33 @@ write_files() {
     done
 }
 
+# What the root was, kept in a file on it, while it is in use.
+snapshot_of_root() {
+    local image
+    modprobe blksnap
+    image=$(/job/bin/snap-take /var/lib/old-data /dev/$part)
+    udevadm settle
+    [ -z "$(find /dev/disk -lname "*/${image#/dev/}")" ] || fail "udev takes the image for the disk: $(find /dev/disk -lname "*/${image#/dev/}")"
+    cp $files/sums /tmp/sums
+    write_files 61 80
+    rm $files/{1..20}
+    sync
+    e2fsck -fn "$image" > /tmp/fsck || { cat /tmp/fsck; fail "the image of the root is not clean"; }
+    mount -o ro,noload "$image" /mnt
+    cmp $files/sums "/mnt/$files/sums" > /dev/null && fail "the image is not the past"
+    (cd "/mnt/$files" && sha256sum --quiet --check /tmp/sums)
+    [ "$(find "/mnt/$files" -name '[0-9]*' | wc -l)" = 60 ] || fail "files of another time"
+    umount /mnt
+    /job/bin/snap-take --destroy
+    rm /var/lib/old-data
+    echo "a snapshot of the mounted root, with its storage on itself"
+}
+
 first_boot() {
     expect_fail modprobe blkfilter
     expect_fail command -v blkfilter-tool
     # Debian has merged /lib into /usr.
-    tar -C / --keep-directory-symlink -xf "$stage"
+    tar -C / --keep-directory-symlink -b 1024 -xf "$stage"
     depmod -a
     ldconfig
     printf 'blkfilter\nblkfilter-test\n' > /etc/modules-load.d/blkfilter.conf
@@ -54,29 +76,30 @@ second_boot() {
     blkfilter-tool point --freeze $part $disk
     write_files 41 60
     sync
+    snapshot_of_root
     blkfilter-tool list
     [ "$(blkfilter-tool statistics $disk | awk '$1 == "test3" { print $3 }')" -gt 50 ] || fail "no write was seen"
-    [ "$(seen $disk test3 wrong_order) $(seen $disk test3 instants)" = "0 3" ] || fail "order or points: $(seen $disk test3 instants)"
+    # Points: the partition's attach, two by hand, blksnap's attach and its TAKE.
+    [ "$(seen $disk test3 wrong_order) $(seen $disk test3 instants)" = "0 5" ] || fail "order or points: $(seen $disk test3 instants)"
     # Goes on until the system is down.
     (while :; do dd if=/dev/zero of=/var/lib/busy bs=64k count=16 conv=fsync,notrunc status=none; done) &
     disown
+    systemctl --quiet enable filterd
+    echo nofilterd > "$LAB_DIR/append"
     echo "reboots with the filters attached"
 }
 
 third_boot() {
     [ -d /sys/module/blkfilter ] || fail "not loaded"
     [ -z "$(blkfilter-tool devices)" ] || fail "filters out of nothing"
-    [ "$(wc -l < $files/sums)" = 60 ] || fail "files are lost"
-    (cd $files && sha256sum --quiet --check sums)
+    [ "$(wc -l < $files/sums)" = 80 ] || fail "files are lost"
+    (cd $files && tail -n +21 sums | sha256sum --quiet --check)
     ! dmesg | grep -i 'ext4.*\(error\|recover\)' || fail "the file system was not clean"
     rmmod blkfilter_test blkfilter
     echo "all files are there"
+    [ "$(systemctl show --property ConditionResult --value filterd)" = no ] || fail "filterd was started: $(systemctl status filterd)"
+    { filterctl doctor 2>&1 || true; } | grep nofilterd || fail "doctor does not see why filterd does not run"
+    echo "nofilterd keeps filterd from starting"
 }
 
-# Not "first_boot && exit 75": a command that fails in there would be passed over.
-case $BOOT in
-1) first_boot ;;
-2) second_boot ;;
-3) third_boot ;;
-esac
-[ "$BOOT" = 3 ] || exit 75
+boots first_boot second_boot third_boot

@@ -157,9 +157,11 @@ class Guest:
             command += ["-fsdev", share + (",readonly=on" if readonly else "")]
             command += ["-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
         if options.disk:
-            with open(self.dir / "disk", "wb") as disk:
+            # Booted again it keeps what is on it, as the other disk does.
+            with open(self.dir / "disk", "ab" if options.image else "wb") as disk:
                 disk.truncate(options.disk << 20)
-            command += ["-drive", "file=disk,format=raw,if=none,id=disk,cache=unsafe", "-device", "virtio-blk-pci,drive=disk"]
+            command += ["-drive", "file=disk,format=raw,if=none,id=disk,cache=unsafe,discard=unmap"]
+            command += ["-device", "virtio-blk-pci,drive=disk,serial=data0"]
         return command
 
     def image(self, append: str) -> list[str]:
@@ -243,11 +245,22 @@ class Guest:
         self.ask(f"ping {token}", f"pong {token}", timeout)
 
     def ask(self, question: str, answer: str, timeout: float) -> str:
-        """Sends a line; returns the rest of the first line received that begins with ANSWER."""
+        """Sends a line, and waits as hear() does."""
+        assert self.channel
+        try:
+            self.channel.settimeout(timeout)
+            self.channel.sendall(question.encode() + b"\n")
+        except TimeoutError:
+            raise GuestError(f"no answer within {timeout:.0f} s") from None
+        except OSError:
+            raise GuestError("the guest died") from None
+        return self.hear(answer, timeout)
+
+    def hear(self, answer: str, timeout: float) -> str:
+        """Returns the rest of the first line received that begins with ANSWER."""
         assert self.channel
         limit = time.monotonic() + timeout
         try:
-            self.channel.sendall(question.encode() + b"\n")
             while True:
                 while b"\n" in self.received:
                     line, self.received = self.received.split(b"\n", 1)

@@ -12,7 +12,9 @@ set -euo pipefail
 
 install_group image
 # What a server has anyway, and what the installed programs are linked with.
-contents=systemd-sysv,dbus,udev,kmod,initramfs-tools,e2fsprogs,fdisk,procps,libfmt9,libsmartcols1,libstdc++6
+contents=systemd-sysv,dbus,udev,kmod,initramfs-tools,e2fsprogs,fdisk,procps,libfmt9,libsmartcols1,libstdc++6,libyaml-cpp0.7,libkmod2,libsystemd0,libnbd0
+# For tests of backup.
+contents+=,qemu-utils,sqlite3,jq
 PARTUUID=6b6c6b66-696c-4274-a572-000000000001
 
 releases=()

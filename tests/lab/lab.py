@@ -14,6 +14,7 @@ TEST is a name of tests/vm or the path of a script below the repository. Exit st
 
 import argparse
 import fcntl
+import functools
 import os
 import random
 import shutil
@@ -136,10 +137,10 @@ def wait(guest: Guest, ident: str, timeout: float, show: Show | None) -> str:
     if not show:
         return guest.ask(f"run {ident}", f"done {ident}", timeout)
     limit = time.monotonic() + timeout
-    question = f"run {ident}"
+    hear = functools.partial(guest.ask, f"run {ident}")
     while True:
         try:
-            answer = guest.ask(question, f"done {ident}", 0.3)
+            answer = hear(f"done {ident}", 0.3)
             show()
             return answer
         except GuestError as error:
@@ -148,7 +149,7 @@ def wait(guest: Guest, ident: str, timeout: float, show: Show | None) -> str:
                 raise
             if time.monotonic() > limit:
                 raise GuestError(f"no answer within {timeout:.0f} s") from None
-            question = f"ping {ident}"
+            hear = guest.hear  # the agent reads nothing until the test is over, and then all that was sent meanwhile
 
 
 def options_of(args: argparse.Namespace, test: testfile.TestFile) -> Options:
@@ -220,7 +221,12 @@ def reboot(guest: Guest, args: argparse.Namespace, test: testfile.TestFile) -> N
     problems = [f"while shutting down: {line.strip()}" for line in judge.reports(read(guest.console, offset), test.allowed)]
     if problems:
         raise GuestError("\n".join(problems))
-    seconds = guest.start(options_of(args, test), again=True)
+    options = options_of(args, test)
+    words = guest.dir / "append"
+    if words.exists():
+        options.append += f" {words.read_text().strip()}"
+        words.unlink()
+    seconds = guest.start(options, again=True)
     print(f"booted again in {seconds:.1f} s", flush=True)
 
 

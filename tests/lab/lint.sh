@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Checks that need no guest:  lint.sh kernel|cpp|shell...
 #   kernel  checkpatch --strict; builds with W=1 and sparse on both stock kernels, where a warning is an error
-#   cpp     clang-format and clang-tidy on userspace/ and tests/ (needs build/compile_commands.json)
+#   cpp     clang-format on all C++ and the C beside it, clang-tidy on userspace/ and examples/ (needs build/compile_commands.json)
 #   shell   shellcheck on every bash script, the Python files compile
 set -uo pipefail
 . "$(dirname "$0")/common.sh"
@@ -34,7 +34,7 @@ run_checkpatch() { # SCRIPT IGNORED FILE...
 
 lint_kernel() {
     local script series sources plain traces
-    mapfile -t sources < <(files 'kernel/*.[ch]' 'tests/*/module/*.[ch]' 'examples/*/module/*.[ch]')
+    mapfile -t sources < <(files 'kernel/*.[ch]' 'tests/*/module/*.[ch]' 'examples/*/module/*.[ch]' 'templates/*/module/*.[ch]')
     [ "${#sources[@]}" -gt 0 ] || return 0
     script=$(checkpatch)
     # LINUX_VERSION_CODE: out of tree, a version check is how the compat header works.
@@ -90,10 +90,10 @@ lint_build() { # SERIES: everything from scratch, so that every warning is seen
 
 lint_cpp() {
     local sources
-    mapfile -t sources < <(files 'userspace/*.[ch]pp' 'userspace/*.[ch]' 'tests/*.[ch]pp' 'tests/*.[ch]' | grep -v '^tests/[a-z]*/module/')
+    mapfile -t sources < <(files '*.[ch]pp' 'userspace/*.[ch]' 'tests/*.[ch]' | grep -v '^tests/[a-z]*/module/')
     [ "${#sources[@]}" -gt 0 ] || return 0
     clang-format-19 --dry-run -Werror "${sources[@]}" || status=1
-    mapfile -t sources < <(printf '%s\n' "${sources[@]}" | grep '^userspace/.*\.cpp$')
+    mapfile -t sources < <(printf '%s\n' "${sources[@]}" | grep -E '^(userspace|examples)/.*\.cpp$')
     [ "${#sources[@]}" -gt 0 ] || return 0
     [ -e "$BUILD/compile_commands.json" ] || { echo "no compile_commands.json"; status=1; return; }
     tidy_changed "${sources[@]}" || status=1
@@ -101,8 +101,8 @@ lint_cpp() {
 
 # clang-tidy takes seconds a file: one that was clean is not looked at again until something that it includes changes.
 tidy_changed() { # SOURCE...
-    mkdir -p "$BUILD/lint/tidy"
-    export BUILD SRC
+    mkdir -p "$CACHE/tidy"
+    export BUILD CACHE SRC
     printf '%s\0' "$@" | xargs -0 -n 1 -P "$JOBS" bash tests/lab/tidy.sh
 }
 

@@ -7,33 +7,7 @@
 # lab: timeout 600
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
-
-folder=/tmp/filterd config=/tmp/filterd/filterd.yaml
-mkdir -p $folder
-
-daemon() { # starts it, and waits until all devices that are there are as declared
-    filterd --config $config --config-folder $folder/conf.d --plugin-folder /job/plugins --runtime-folder $folder/run \
-        --state-folder $folder/state 2>> $folder/log &
-    filterd=$!
-    wait_until 30 filterctl status > /dev/null 2>&1
-}
-
-end_filterd() { # whichever it is by then
-    end_process "$filterd"
-}
-
-filterctl() {
-    command filterctl --socket $folder/run/control.sock "$@"
-}
-
-state() { # NAME: of a declared device
-    command filterctl --socket $folder/run/control.sock --json status |
-        jq -r ".devices[] | select(.name == \"$1\") | .state"
-}
-
-has_state() { # NAME STATE
-    [ "$(state "$1")" = "$2" ]
-}
+. "$SRC/tests/vm/lib/filterd.sh"
 
 filters_of() { # DEVICE: from the highest on
     tool stack "$1" --json | jq -r '[.filters[].name] | join(" ")'
@@ -74,13 +48,23 @@ filterctl cbt checkpoint "$first" before
 dd if=/dev/urandom "of=/dev/$first" bs=64k seek=7 count=2 oflag=direct status=none
 filterctl cbt extents "$first" before --format ranges > $folder/ranges
 [ "$(cat $folder/ranges)" = "458752 131072" ] || fail "extents: $(cat $folder/ranges)"
+filterctl cbt extents "$first" before | awk '{ $1 = $1; print }' | diff - <(printf '%s\n' "OFFSET LENGTH TYPE" "458752 131072 written")
 filterctl cbt extents "$first" before --format nbdkit > $folder/nbdkit
 diff $folder/nbdkit - << 'END'
 0 458752 hole
 458752 131072
 589824 66519040 hole
 END
+echo "nbdkit reads it: what is unchanged is a hole, of which nobody may think that it reads as zeroes"
+nbdinfo --map --json -- [ nbdkit --readonly --filter=extentlist file "/dev/$first" extentlist=$folder/nbdkit ] |
+    jq -r '.[] | "\(.offset) \(.length) \(.description)"' > $folder/map
+diff $folder/map - << 'END'
+0 458752 hole
+458752 131072 data
+589824 66519040 hole
+END
 [ "$(filterctl --json cbt list "$first" | jq '.records | length')" -ge 1 ] || fail "no checkpoint is listed"
+[ "$(filterctl group list | tail -n 1 | tr -s ' ')" = "all first" ] || fail "groups: $(filterctl group list)"
 filterctl group point all
 
 echo "a disk that appears, and a partition that has its filter before its first bio"
@@ -125,8 +109,8 @@ for ((i = 0; i < (KERNEL_IS_DEBUG ? 2 : 6); i++)); do
     filterctl apply > /dev/null 2>&1 &
     apply=$!
     sleep "0.$((RANDOM % 5))"
-    kill -KILL "$filterd"
-    wait "$filterd" "$apply" || true
+    kill_filterd
+    wait "$apply" || true
     daemon
     wait_until 10 has_state first "in sync"
     wait_until 10 has_state part "in sync"
@@ -138,8 +122,7 @@ echo "undone unless confirmed, and what is declared no more"
 echo "version: 1" > $config
 filterctl apply --prune --prune-named cbt-only --rollback-after 3s > /dev/null
 [ "$(filters_of "$first")" = test3 ] || fail "not pruned: $(filters_of "$first")"
-kill -KILL "$filterd"
-wait "$filterd" || true
+kill_filterd
 daemon
 wait_until 10 has_filters "$first" "cbt-only test3"
 kill "$filterd"

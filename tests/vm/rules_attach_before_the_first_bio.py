@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from blkfilter import (
-    CONFIRM, FROM_FIRST_BIO, PROVISIONAL, SEEN, Control, Entry, Events, attachments, expect, expect_errno, grown, number, seen,
+    CONFIRM, EXPECT, FROM_FIRST_BIO, PROVISIONAL, SEEN, Control, Entry, Events, attachments, expect, expect_errno, grown, number, seen,
     traced, transfer, wait_until,
 )  # fmt: skip
 
@@ -179,6 +179,29 @@ time.sleep(max(0, 6.5 - (time.monotonic() - began)))
 from_first_bio(disk.name, before, ["test5", "test2"])
 disk.gone()
 control.remove_rule(rule)
+
+# Confirmed in the moment at which the time is over: it comes too late and is told so, or they stay.
+rule = control.rule(Entry("test2"), Entry("test5"), name=own_name, provisional_ms=100)
+outcomes = {True: 0, False: 0}
+for i in range(30):
+    began = time.monotonic()
+    disk = NullDisk("ruled")
+    stack = control.stack(disk.name)
+    time.sleep(max(0, 0.05 + i * 0.003 - (time.monotonic() - began)))
+    try:
+        control.set(disk.name, [Entry("test2"), Entry("test5")], CONFIRM | EXPECT, generation=stack.generation)
+        confirmed = bool(stack.entries)
+    except OSError as error:
+        expect(errno.ESTALE, error.errno, "confirmed too late")
+        confirmed = False
+    outcomes[confirmed] += 1
+    time.sleep(0.2)
+    if confirmed:
+        expect(["test2", "test5"], sorted(control.stack(disk.name).names), "confirmed filters")
+    disk.gone()
+    wait_until("what the filter has allocated is gone", lambda: not attachments())
+control.remove_rule(rule)
+print(f"confirmed {outcomes[True]} times in time, {outcomes[False]} times too late")
 
 # --- what cannot be attached ---
 

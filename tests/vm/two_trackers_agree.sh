@@ -1,8 +1,8 @@
 #!/bin/bash
 # cbt-only and a third party's tracker on one device, at two altitudes: at every point they agree on what was written since the
 # one before, on a partition and with a point's worth of load in between.
-# lab: kernels debug 6.12
-# lab: soak 6.1
+# lab: kernels 6.12
+# lab: soak debug 6.1
 # lab: timeout 200
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

@@ -16,10 +16,27 @@ fail() {
     exit 1
 }
 
+# boots FUNCTION...: of a disk-image test, the one of this boot; but for the last one it asks for the next. Not "FUNCTION && exit 75": a
+# command that fails in there would be passed over.
+boots() {
+    "${!BOOT}"
+    [ "$BOOT" = $# ] || exit 75
+}
+
 # skip REASON: ends the test as skipped.
 skip() {
     echo "$*"
     exit 77
+}
+
+# wait_until SECONDS COMMAND...: until the command succeeds.
+wait_until() {
+    local tries=$(($1 * 10))
+    shift
+    until "$@"; do
+        [ $((tries--)) -gt 0 ] || fail "waited in vain: $*"
+        sleep 0.1
+    done
 }
 
 trap 'echo "${BASH_SOURCE[0]##*/}:$LINENO: \"$BASH_COMMAND\" failed"' ERR

@@ -272,14 +272,20 @@ class Control:
 
     def command(self, name: str, filter_name: str, command: int, data: bytes = b"") -> bytes:
         """A filter's command; returns the answer."""
-        buffer = ctypes.create_string_buffer(data, max(len(data), 1))
+        room = bytearray(data or b"\0")
+        return bytes(room[: self.command_in(name, filter_name, command, room, len(data))])
+
+    def command_in(self, name: str, filter_name: str, command: int, room: bytearray, size: int | None = None) -> int:
+        """The same; the answer is in @room, also where it is an error. Returns its size."""
+        buffer = (ctypes.c_char * len(room)).from_buffer(room)
         argument = bytearray(
             _COMMAND.pack(
-                _COMMAND.size, 0, *identity(name), filter_name.encode(), command, len(data), ctypes.addressof(buffer)
+                _COMMAND.size, 0, *identity(name), filter_name.encode(), command, len(room) if size is None else size,
+                ctypes.addressof(buffer),
             )
-        )
+        )  # fmt: skip
         self._ioctl(9, argument)
-        return buffer.raw[: _COMMAND.unpack(argument)[7]]
+        return _COMMAND.unpack(argument)[7]
 
 
 class Node:

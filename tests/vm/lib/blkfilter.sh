@@ -36,16 +36,6 @@ hook_is_off() {
     ! grep -q '^submit_bio_noacct_nocheck' "$HOOKED"
 }
 
-# wait_until SECONDS COMMAND...: until the command succeeds.
-wait_until() {
-    local tries=$(($1 * 10))
-    shift
-    until "$@"; do
-        [ $((tries--)) -gt 0 ] || fail "waited in vain: $*"
-        sleep 0.1
-    done
-}
-
 # end_process PID: it and what it runs are gone afterwards, whatever they were doing.
 end_process() {
     local children child
