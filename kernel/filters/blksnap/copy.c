@@ -213,15 +213,29 @@ static void snap_copy_insert(struct snap_area *area, struct snap_copy *copy)
 	rb_insert_color(&copy->node, &area->copies);
 }
 
-/* How many chunks from @chunk on, at most @n, are nowhere yet.  Under begin. */
-static u32 snap_copy_run(struct snap_area *area, u32 chunk, u32 n)
+/* Chunks from @chunk on that are copied, or on their way, at least; under the lock. */
+static u32 snap_copy_there(struct snap_area *area, u32 chunk)
+{
+	struct snap_copy *copy;
+
+	if (snap_index_find(&area->index, chunk) != SNAP_NO_SLOT)
+		return 1;
+	copy = snap_copy_at(area, chunk);
+	return copy ? copy->chunk + copy->n - chunk : 0;
+}
+
+/*
+ * How many chunks from @chunk on, at most @n, are nowhere yet; @there: none, and so
+ * many need nothing any more.  Under begin.
+ */
+static u32 snap_copy_run(struct snap_area *area, u32 chunk, u32 n, u32 *there)
 {
 	u32 i;
 
 	spin_lock_irq(&area->lock);
-	for (i = 0; i < n; i++)
-		if (snap_index_find(&area->index, chunk + i) != SNAP_NO_SLOT ||
-		    snap_copy_at(area, chunk + i))
+	*there = snap_copy_there(area, chunk);
+	for (i = *there ? 0 : 1; i && i < n; i++)
+		if (snap_copy_there(area, chunk + i))
 			break;
 	spin_unlock_irq(&area->lock);
 	return i;
@@ -340,8 +354,7 @@ static void snap_copy_read(struct snap_copy *copy)
 {
 	struct snap_area *area = copy->area;
 
-	bio_init(&copy->bio, area->disk->part0, copy->vec, copy->nr_vec,
-		 REQ_OP_READ);
+	bio_init(&copy->bio, NULL, copy->vec, copy->nr_vec, REQ_OP_READ);
 	snap_copy_bio(copy, area->start + ((sector_t)copy->chunk << area->shift));
 	copy->bio.bi_end_io = snap_copy_read_end;
 	blkfilter_submit_below(area->flt, &copy->bio);
@@ -372,15 +385,19 @@ static int snap_copy_slots(struct snap_area *area, u32 chunk, u32 *n, u32 *slot)
 	return percpu_ref_tryget_live(&area->io) ? 0 : -ESHUTDOWN;
 }
 
-/* Makes a copy that is on its way, and not yet read; NULL: it is begun already. */
-static struct snap_copy *snap_copy_begin(struct snap_area *area, u32 chunk, u32 n)
+/*
+ * Makes a copy that is on its way, and not yet read; NULL: it is begun already, and
+ * so are, in all, @there chunks.
+ */
+static struct snap_copy *snap_copy_begin(struct snap_area *area, u32 chunk, u32 n,
+					 u32 *there)
 {
 	struct snap_copy *copy;
 	u32 slot = 0, got;
 	int ret;
 
 	n = min(n, max(SNAP_RUN_BYTES / snap_chunk_bytes(area), 1U));
-	n = snap_copy_run(area, chunk, n);
+	n = snap_copy_run(area, chunk, n, there);
 	if (!n)
 		return NULL;
 	copy = snap_copy_get(area, &n);
@@ -394,13 +411,12 @@ static struct snap_copy *snap_copy_begin(struct snap_area *area, u32 chunk, u32 
 		return ERR_PTR(ret);
 	}
 	snap_copy_set(area, copy, chunk, got, slot);
-	spin_lock_irq(&area->lock);
-	area->in_flight -= n - got;
-	spin_unlock_irq(&area->lock);
 	copy->state = SNAP_READING;
 	spin_lock_irq(&area->lock);
+	area->in_flight -= n - got;
 	snap_copy_insert(area, copy);
 	spin_unlock_irq(&area->lock);
+	*there = got;
 	return copy;
 }
 
@@ -409,21 +425,24 @@ static struct snap_copy *snap_copy_begin(struct snap_area *area, u32 chunk, u32 
  * @chunk: the first one.
  * @n:     chunks from there on that somebody waits for.
  *
- * In one of the workers.  Return: 0: they, or some of them, are on their way or
- * copied; -EAGAIN when there is no memory before something else is stored; -ENOSPC
- * when the storage is full; -ENOMEM: none for the index; -ESHUTDOWN: all is over.
+ * In one of the workers.  Return: how many from @chunk on are on their way or copied
+ * now, at least one; -EAGAIN when there is no memory before something else is stored;
+ * -ENOSPC when the storage is full; -ENOMEM: none for the index; -ESHUTDOWN: all is
+ * over.
  */
 int snap_copy_start(struct snap_area *area, u32 chunk, u32 n)
 {
 	struct snap_copy *copy;
+	u32 there;
 
 	mutex_lock(&area->begin);
-	copy = snap_copy_begin(area, chunk, n);
+	copy = snap_copy_begin(area, chunk, n, &there);
 	mutex_unlock(&area->begin);
-	if (IS_ERR_OR_NULL(copy))
-		return PTR_ERR_OR_ZERO(copy);
-	snap_copy_read(copy);
-	return 0;
+	if (IS_ERR(copy))
+		return PTR_ERR(copy);
+	if (copy)
+		snap_copy_read(copy);
+	return there;
 }
 
 /*
@@ -438,13 +457,13 @@ int snap_copy_start(struct snap_area *area, u32 chunk, u32 n)
 struct snap_copy *snap_copy_direct(struct snap_area *area, u32 chunk, u32 n)
 {
 	struct snap_copy *copy = kvzalloc(sizeof(*copy), SNAP_COPY_MEMORY);
-	u32 slot;
+	u32 slot, there;
 
 	if (!copy)
 		return NULL;
 	copy->area = area;
 	mutex_lock(&area->begin);
-	n = snap_copy_run(area, chunk, n);
+	n = snap_copy_run(area, chunk, n, &there);
 	if (!n || snap_copy_slots(area, chunk, &n, &slot)) {
 		mutex_unlock(&area->begin);
 		kvfree(copy);
@@ -499,7 +518,7 @@ static void snap_copy_store(struct snap_copy *copy)
 	struct snap_place place;
 
 	snap_storage_find(&area->snapshot->storage, copy->slot, &place);
-	bio_reset(&copy->bio, place.bdev, REQ_OP_WRITE);
+	bio_reset(&copy->bio, NULL, REQ_OP_WRITE);
 	snap_copy_bio(copy, 0);
 	copy->bio.bi_end_io = snap_copy_store_end;
 	snap_submit_to(area, &place, &copy->bio);

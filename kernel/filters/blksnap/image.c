@@ -490,7 +490,7 @@ static bool snap_wanted(struct snap_area *area, struct bio *bio)
 			if (snap_write_whole(area, bio))
 				return true;
 			ret = snap_copy_start(area, chunk, 1);
-			if (!ret)
+			if (ret > 0)
 				return snap_wanted(area, bio);
 		}
 	}

@@ -206,31 +206,19 @@ static void snap_writes_unchain(struct snap_area *area)
  */
 static bool snap_write_copies(struct snap_area *area, struct snap_write *write)
 {
-	struct snap_copy *copy;
-	u32 chunk, end;
+	u32 chunk;
 	int ret;
 
 	chunk = snap_not_copied(area, write->next, write->last);
 	write->next = chunk;
 	while (chunk <= write->last && !snap_area_error(area)) {
-		if (snap_is_copied(area, chunk)) {
-			chunk++;
-			continue;
-		}
-		spin_lock_irq(&area->lock);
-		copy = snap_copy_at(area, chunk);
-		end = copy ? copy->chunk + copy->n : chunk;
-		spin_unlock_irq(&area->lock);
-		if (copy) {
-			chunk = end;
-			continue;
-		}
-		/* What it begins may be in memory by now: looked up again. */
 		ret = snap_copy_start(area, chunk, write->last - chunk + 1);
 		if (ret == -EAGAIN)
 			return false;
-		if (ret)
+		if (ret < 0)
 			snap_area_fail(area, ret);
+		else
+			chunk = snap_not_copied(area, chunk + ret, write->last);
 	}
 	return true;
 }
