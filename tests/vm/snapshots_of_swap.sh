@@ -20,6 +20,8 @@ head -c 20M /dev/urandom | dd of="/dev/$disk" bs=1M oflag=direct iflag=fullblock
 before=$(sha256sum "/dev/$disk")
 attach "$disk" blksnap
 image=$(python3 "$SRC/tests/vm/lib/blksnap.py" take "/dev/$disk" "/dev/$NULL_DISK" $(((mib + 100) << 11)))
+# Before the disks go, which it has open.
+on_exit python3 "$SRC/tests/vm/lib/blksnap.py" destroy-all
 mkswap "/dev/$disk" > /dev/null
 swapon --discard "/dev/$disk" 2> /dev/null || swapon "/dev/$disk"
 swap_ends() { ! grep -q "^/dev/$disk " /proc/swaps || swapoff "/dev/$disk"; }

@@ -72,6 +72,8 @@ struct Snapshots {
         const auto command = text_of(params, "command");
         if (command == refuses)
             return test::error("failed", "because")(nullptr);
+        if (text_of(params, "noun") == "cbt")
+            return on_checkpoint(command, text_of(params, "device"), params);
         if (command == "create")
             return create(params);
         const auto wanted = text_of(member(params, "arguments"), "snapshot");
@@ -81,8 +83,36 @@ struct Snapshots {
             live.erase(wanted);
             return records({});
         }
-        return command == "images" ? images() : changes(params);
+        if (command == "images")
+            return images();
+        base = text_of(member(params, "arguments"), "base");
+        return changes(text_of(member(params, "arguments"), "device"), params);
     }
+
+    /// The plugin cbt-only: a device's checkpoints are those of snapshots.
+    Json on_checkpoint(const std::string& command, const std::string& device, const Json& params) {
+        const auto& arguments = member(params, "arguments");
+        auto& names = checkpoints[device];
+        if (command == "list") {
+            auto all = Json::array();
+            for (const auto& name : names)
+                all.push_back({{"name", name}});
+            return records(all);
+        }
+        if (command == "extents")
+            return names.contains(text_of(arguments, "checkpoint"))
+                       ? changes(device, params)
+                       : test::error("not-found", "no checkpoint")(nullptr);
+        if (command == "delete")
+            names.erase(text_of(arguments, "name"));
+        else if (text_of(arguments, "point") == snapshot_id())
+            names.insert(text_of(arguments, "name"));
+        else
+            return test::error("not-found", "no unnamed checkpoint has that id")(nullptr);
+        return records({});
+    }
+
+    [[nodiscard]] std::string snapshot_id() const { return fmt::format("id-{}", number); }
 
     Json create(const Json& params) {
         const auto label = text_of(member(params, "arguments"), "label");
@@ -90,7 +120,7 @@ struct Snapshots {
             member(params, "devices").is_null() ? text_of(params, "group") : member(params, "devices").dump();
         live.insert(label);
         ++number;
-        return records({{{"label", label}, {"warnings", {"/data: btrfs"}}}});
+        return records({{{"label", label}, {"id", snapshot_id()}, {"warnings", {"/data: btrfs"}}}});
     }
 
     [[nodiscard]] Json images() const {
@@ -108,10 +138,8 @@ struct Snapshots {
     }
 
     /// In pages of two.
-    Json changes(const Json& params) {
-        const auto& arguments = member(params, "arguments");
-        base = text_of(arguments, "base");
-        const auto& changed = devices.at(text_of(arguments, "device"));
+    Json changes(const std::string& device, const Json& params) {
+        const auto& changed = devices.at(device);
         const auto begin = member(params, "cursor").is_null() ? 0 : std::stoul(text_of(params, "cursor"));
         auto page = Json::array();
         std::size_t i = 0;
@@ -130,6 +158,7 @@ struct Snapshots {
 
     fs::path folder;
     std::map<std::string, std::set<std::size_t>> devices{}; ///< with the blocks that have changed
+    std::map<std::string, std::set<std::string>> checkpoints{};
     std::set<std::string> live{};
     std::string asked_for{}; ///< the group, or the list of devices
     std::string base{};

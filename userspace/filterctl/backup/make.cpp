@@ -53,8 +53,10 @@ Result<Manifest> Maker::incremental() {
         return fail("refused", chain.error().message + "; a full one is needed, into another folder");
     parent_ = std::move(chain->back());
     Wish wish{.devices = {}, .group = parent_->group};
-    for (const auto& copy : parent_->devices)
+    for (const auto& copy : parent_->devices) {
         wish.devices.push_back(copy.device);
+        wish.by_checkpoints = !copy.checkpoint.empty();
+    }
     if (auto begun = begin(wish); !begun)
         return pass_on(begun);
     return run();
@@ -104,10 +106,48 @@ Result<void> Maker::take_snapshot(const Wish& wish) {
         return checked;
     for (const auto& image : *images)
         state_.manifest.devices.push_back(
-            {.device = image.device, .base = image.base, .file = image.device + ".qcow2"});
+            {.device = image.device,
+             .base = image.base,
+             .checkpoint = wish.by_checkpoints ? state_.label : std::string{},
+             .file = image.device + ".qcow2"});
     if (Interruption::came())
         return fail("failed", "interrupted");
-    return store_->write_partial(state_);
+    // Before they are named, so that what is named is known.
+    if (auto noted = store_->write_partial(state_); !noted)
+        return noted;
+    return name_checkpoints(text_of(*created, "id"));
+}
+
+Result<void> Maker::name_checkpoints(const std::string& snapshot) const {
+    for (const auto& copy : state_.manifest.devices) {
+        if (copy.checkpoint.empty())
+            continue;
+        if (auto named = checkpoints_.name(copy.device, copy.checkpoint, snapshot); !named)
+            return named;
+    }
+    return {};
+}
+
+/// One that stays costs nothing but its name.
+void Maker::remove_checkpoints(const Manifest& manifest) const {
+    for (const auto& copy : manifest.devices) {
+        if (copy.checkpoint.empty())
+            continue;
+        if (const auto removed = checkpoints_.remove(copy.device, copy.checkpoint); !removed)
+            session_->say(fmt::format("filterctl: warning: {}: checkpoint {} may stay: {}", copy.device,
+                                      copy.checkpoint, removed.error().message));
+    }
+}
+
+/// "refused": no increment can be made on it.
+Result<void> Maker::check_base(const Copy& before, const Base& now) const {
+    if (before.checkpoint.empty()) {
+        const auto why = mismatch_of(before.base, now);
+        return why.empty() ? Result<void>{} : fail("refused", std::string{why});
+    }
+    if (before.base.size_bytes != now.size_bytes)
+        return fail("refused", std::string{reason_of(blkfilter::blksnap::Mismatch::size)});
+    return checkpoints_.check(before.device, before.checkpoint);
 }
 
 Result<void> Maker::check_images(const std::vector<Image>& images) const {
@@ -118,9 +158,9 @@ Result<void> Maker::check_images(const std::vector<Image>& images) const {
         if (!before)
             return fail("refused", fmt::format("{} is not in backup {}: a full one is needed", image.device,
                                                parent_->number));
-        if (const auto why = mismatch_of(before->base, image.base); !why.empty())
+        if (const auto checked = check_base(*before, image.base); !checked)
             return fail("refused", fmt::format("{}: no increment fits on backup {}: {}; a full one is needed",
-                                               image.device, parent_->number, why));
+                                               image.device, parent_->number, checked.error().message));
     }
     if (parent_->devices.size() != images.size())
         return fail("refused",
@@ -165,6 +205,7 @@ Result<void> Maker::give_up() {
         return fail(ended.error().code,
                     fmt::format("snapshot {} may stay: {}; 'filterctl backup discard {}' tries again",
                                 state_.label, ended.error().message, store_->folder().string()));
+    remove_checkpoints(state_.manifest);
     return store_->discard_partial();
 }
 
@@ -216,6 +257,9 @@ Result<Manifest> Maker::finish() {
     if (auto completed = store_->complete(state_.manifest); !completed)
         return pass_on(completed);
     end_kept();
+    // The next increment is made on this one.
+    if (parent_)
+        remove_checkpoints(*parent_);
     return state_.manifest;
 }
 

@@ -3,6 +3,7 @@
 /// Making a backup.
 #pragma once
 
+#include "backup/checkpoints.hpp"
 #include "backup/snapshots.hpp"
 #include "backup/store.hpp"
 #include "commands/session.hpp"
@@ -17,7 +18,8 @@ namespace filterctl::backup {
 /// What a full backup is wanted of.
 struct Wish {
     std::vector<std::string> devices{};
-    std::string group{}; ///< instead of devices
+    std::string group{};   ///< instead of devices
+    bool by_checkpoints{}; ///< increments are of what cbt-only says has changed, not blksnap
 };
 
 /// One backup, from the snapshot on. What fails before anything is copied leaves nothing; after that, what
@@ -26,7 +28,7 @@ class Maker {
 public:
     /// @p rate: bytes a second at most; 0: as fast as it goes.
     Maker(Session& session, Store& store, std::uint64_t rate)
-        : session_{&session}, store_{&store}, snapshots_{session}, rate_{rate} {}
+        : session_{&session}, store_{&store}, snapshots_{session}, checkpoints_{session}, rate_{rate} {}
 
     Result<Manifest> full(const Wish& wish);
     /// On the last backup. "refused": it is not one that an increment fits on.
@@ -42,6 +44,9 @@ private:
     // make.cpp
     Result<void> begin(const Wish& wish);
     Result<void> take_snapshot(const Wish& wish);
+    [[nodiscard]] Result<void> name_checkpoints(const std::string& snapshot) const;
+    void remove_checkpoints(const Manifest& manifest) const;
+    [[nodiscard]] Result<void> check_base(const Copy& before, const Base& now) const;
     [[nodiscard]] Result<void> check_images(const std::vector<Image>& images) const;
     [[nodiscard]] Result<void> check_resumed() const;
     [[nodiscard]] Result<void> end_snapshot(const std::string& label) const;
@@ -60,6 +65,7 @@ private:
     Session* session_;
     Store* store_;
     SnapshotClient snapshots_;
+    CheckpointClient checkpoints_;
     std::uint64_t rate_;
     std::optional<Manifest> parent_{}; ///< of an increment
     State state_{};

@@ -52,7 +52,11 @@ private:
 Result<std::vector<ByteRange>> Maker::ranges_of(const Copy& copy) const {
     if (!parent_)
         return std::vector<ByteRange>{{.offset = 0, .length = copy.base.size_bytes}};
-    return snapshots_.changes(state_.label, copy.device, parent_->find(copy.device)->base);
+    const auto& before = *parent_->find(copy.device);
+    // What has changed after the snapshot is among it, and in the image as it was.
+    if (!before.checkpoint.empty())
+        return checkpoints_.changes(copy.device, before.checkpoint);
+    return snapshots_.changes(state_.label, copy.device, before.base);
 }
 
 /// An empty file, with the parent's behind it; or the one that was begun.

@@ -26,6 +26,7 @@ Json to_json(const Copy& copy) {
             {"block_bytes", copy.base.block_bytes},
             {"generation", copy.base.generation.to_string()},
             {"epoch", copy.base.number},
+            {"checkpoint", copy.checkpoint.empty() ? Json{} : Json(copy.checkpoint)},
             {"file", copy.file},
             {"file_bytes", copy.file_bytes},
             {"sha256", copy.sha256},
@@ -42,6 +43,7 @@ Base base_of(const Json& json) {
 Copy copy_of(const Json& json) {
     return {.device = text_of(json, "device"),
             .base = base_of(json),
+            .checkpoint = text_of(json, "checkpoint"),
             .file = text_of(json, "file"),
             .file_bytes = number_of(json, "file_bytes"),
             .sha256 = text_of(json, "sha256"),

@@ -22,7 +22,8 @@ using Base = blkfilter::blksnap::MapInfo;
 struct Copy {
     std::string device{};
     Base base{};
-    std::string file{}; ///< in the backup's folder
+    std::string checkpoint{}; ///< of cbt-only, of the same instant; empty: the base says where to begin
+    std::string file{};       ///< in the backup's folder
     std::uint64_t file_bytes{};
     std::string sha256{}; ///< of the file, hexadecimal
     std::uint64_t copied_bytes{};

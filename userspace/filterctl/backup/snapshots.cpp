@@ -2,16 +2,14 @@
 #include "backup/snapshots.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <fmt/format.h>
-#include <thread>
 
 namespace filterctl::backup {
 
 namespace {
 
 Json request_of(const char* command, const std::string& snapshot) {
-    return {{"noun", "snapshot"}, {"command", command}, {"arguments", {{"snapshot", snapshot}}}};
+    return {{"command", command}, {"arguments", {{"snapshot", snapshot}}}};
 }
 
 Image image_of(const Json& record) {
@@ -23,57 +21,14 @@ Image image_of(const Json& record) {
 
 } // namespace
 
-Result<void> SnapshotClient::ask(Json request, const Take& take) const {
-    for (;;) {
-        const auto reply = ask_plugin(request);
-        if (!reply)
-            return pass_on(reply);
-        take(*reply);
-        const auto& cursor = member(*reply, "cursor");
-        if (cursor.is_null())
-            return {};
-        if (cursor == member(request, "cursor"))
-            return fail("failed", "the plugin answers with the same page again and again");
-        request["cursor"] = cursor;
-    }
-}
-
-/// A filterd that was just started does not have its plugins yet: then that there is "no such thing" says
-/// nothing of a snapshot.
-Result<Json> SnapshotClient::ask_plugin(const Json& request) const {
-    auto reply = session_->ask_again("command", request, for_ever);
-    if (reply || reply.error().code != "not-found")
-        return reply;
-    if (const auto waited = wait_for_plugin(); !waited)
-        return pass_on(waited);
-    return session_->ask_again("command", request, for_ever);
-}
-
-Result<void> SnapshotClient::wait_for_plugin() const {
-    constexpr int tries = 40;
-    constexpr std::chrono::milliseconds pause{250};
-    for (int i = 0; i < tries; ++i) {
-        if (i != 0)
-            std::this_thread::sleep_for(pause);
-        const auto reply = session_->ask_again("plugins", Json::object(), for_ever);
-        if (!reply)
-            return pass_on(reply);
-        if (std::ranges::any_of(list_of(*reply, "plugins"), [](const Json& plugin) {
-                return text_of(plugin, "noun") == "snapshot" && text_of(plugin, "state") != "failed";
-            }))
-            return {};
-    }
-    return fail("failed", "filterd does not have the plugin for snapshots: see filterctl plugin list");
-}
-
 Result<Json> SnapshotClient::create(const std::string& label, const std::vector<std::string>& devices,
                                     const std::string& group) const {
-    Json request{{"noun", "snapshot"}, {"command", "create"}, {"arguments", {{"label", label}}}};
+    Json request{{"command", "create"}, {"arguments", {{"label", label}}}};
     if (!group.empty())
         request["group"] = group;
     else
         request["devices"] = devices;
-    const auto reply = session_->ask("command", request, for_ever);
+    const auto reply = plugin_.ask_once(std::move(request));
     if (!reply)
         return pass_on(reply);
     const auto& records = list_of(*reply, "records");
@@ -90,12 +45,12 @@ Result<bool> SnapshotClient::is_any_being_made() const {
 }
 
 Result<void> SnapshotClient::destroy(const std::string& snapshot) const {
-    return ask(request_of("destroy", snapshot), [](const Json&) {});
+    return plugin_.ask(request_of("destroy", snapshot), [](const Json&) {});
 }
 
 Result<std::vector<Image>> SnapshotClient::images(const std::string& snapshot) const {
     std::vector<Image> images;
-    const auto asked = ask(request_of("images", snapshot), [&](const Json& page) {
+    const auto asked = plugin_.ask(request_of("images", snapshot), [&](const Json& page) {
         for (const auto& record : list_of(page, "records"))
             images.push_back(image_of(record));
     });
@@ -113,12 +68,7 @@ Result<std::vector<ByteRange>> SnapshotClient::changes(const std::string& snapsh
     auto request = request_of("changes", snapshot);
     request["arguments"]["device"] = device;
     request["arguments"]["base"] = base.to_string();
-    std::vector<ByteRange> ranges;
-    const auto asked = ask(std::move(request), [&](const Json& page) {
-        for (const auto& record : list_of(page, "records"))
-            ranges.push_back({.offset = number_of(record, "offset"), .length = number_of(record, "length")});
-    });
-    return asked ? Result<std::vector<ByteRange>>{std::move(ranges)} : pass_on(asked);
+    return plugin_.ask_ranges(std::move(request));
 }
 
 Result<std::string> SnapshotClient::extent_list(const std::string& snapshot, const std::string& device,
@@ -128,7 +78,7 @@ Result<std::string> SnapshotClient::extent_list(const std::string& snapshot, con
     request["arguments"]["base"] = base;
     request["arguments"]["format"] = "nbdkit";
     std::string text;
-    const auto asked = ask(std::move(request), [&](const Json& page) { text += text_of(page, "text"); });
+    const auto asked = plugin_.ask(std::move(request), [&](const Json& page) { text += text_of(page, "text"); });
     return asked ? Result<std::string>{std::move(text)} : pass_on(asked);
 }
 

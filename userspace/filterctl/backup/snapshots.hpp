@@ -3,9 +3,8 @@
 /// Snapshots of filterd, as a backup uses them: the noun "snapshot" of the plugin blksnap.
 #pragma once
 
-#include "backup/copy.hpp"
 #include "backup/manifest.hpp"
-#include "commands/session.hpp"
+#include "backup/plugin_client.hpp"
 
 #include <string>
 #include <vector>
@@ -20,13 +19,12 @@ struct Image {
     Base base{};
 };
 
-/// Errors: those of the daemon. "not-found" is only what the plugin says, not a filterd that does not have
-/// it.
+/// Errors: those of PluginClient.
 class SnapshotClient {
 public:
-    explicit SnapshotClient(Session& session) : session_{&session} {}
+    explicit SnapshotClient(Session& session) : session_{&session}, plugin_{session, "snapshot"} {}
 
-    /// What is said of the new one: label, devices, warnings.
+    /// What is said of the new one: label, id, devices, warnings.
     [[nodiscard]] Result<Json> create(const std::string& label, const std::vector<std::string>& devices,
                                       const std::string& group) const;
     /// "not-found": it has ended, or never was.
@@ -41,14 +39,8 @@ public:
                                                   const std::string& base) const;
 
 private:
-    using Take = std::function<void(const Json& page)>;
-
-    /// All pages, one after the other, of what may be asked twice.
-    [[nodiscard]] Result<void> ask(Json request, const Take& take) const;
-    [[nodiscard]] Result<Json> ask_plugin(const Json& request) const;
-    [[nodiscard]] Result<void> wait_for_plugin() const;
-
     Session* session_;
+    PluginClient plugin_;
 };
 
 /// The image of a device; the only one for an empty name. "not-found", "invalid"; "failed": it is not to be

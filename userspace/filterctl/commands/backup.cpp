@@ -212,6 +212,8 @@ void add_making(CLI::App* noun, CommandLine& line) {
             ->type_name("GROUP");
     line.hints.emplace(group, Hint{.kind = Hint::Kind::group});
     add_rate(full, given);
+    full->add_flag("--checkpoints", given->wish.by_checkpoints,
+                   "Increments on it ask cbt-only, not blksnap, for what has changed");
     auto* incremental = line.add_command(
         noun, "incremental", "Copy what has changed since the last backup", [given](Session& session) {
             return make(session, *given, [](Maker& maker) { return maker.incremental(); });
