@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # What ./dev demo shows, in a guest with a disk of its own: a YAML file puts change trackers of two vendors on a disk that is in use, what
 # they report is held against the disk's bytes, a third filter comes above, one is taken off behind filterd's back, two snapshots are backed
-# up, and nothing is lost.
+# up, and nothing is lost; nor is it when the disk is destroyed.
 # Any command that fails, any changed block that is not reported, and any file that differs, fails it.
 # lab: timeout 600
 # lab: disk 128
@@ -69,16 +69,25 @@ states() {
     [ "$(filterctl --json status | jq -r '[.devices[].state] | join(", ")')" = "$1" ]
 }
 
+# What is there for certain, not the last one, which may be taken back.
+note_files() {
+    sync
+    sed '$d' $sums > /tmp/sums-then
+}
+
 # image NAME: all bytes of the disk, as they are on it; what is zero takes no memory.
 image() {
     dd if=/dev/vda "of=/tmp/$1" bs=1M iflag=direct conv=sparse status=none
 }
 
+# Before it there is what snapshots need.
+defaults=
+
 # declare_stacks FILTERS: of the partition
 declare_stacks() {
     cat > $config << END
 version: 1
-devices:
+${defaults}devices:
   - name: disk
     match: {id: virtio-data0}     # /dev/disk/by-id/virtio-data0
     stack:
@@ -211,9 +220,7 @@ run "insmod $MODDIR/blksnap.ko"
 on_exit rmmod blksnap
 snapshot="python3 $SRC/tests/demo/snapshot.py"
 on_exit python3 "$SRC/tests/demo/snapshot.py" destroy
-sync
-# Not the last one, which may be taken back.
-sed '$d' $sums > /tmp/sums-then
+note_files
 run "$snapshot take /dev/vda1 $storage"
 image_node=/dev/blksnap-image_$(mountpoint -x /dev/vda1)
 mkdir -p /tmp/then
@@ -234,14 +241,31 @@ run "$snapshot increment /dev/vda1 /tmp/backup 1"
 more_files 10
 run "cmp /tmp/backup $image_node && echo equal"
 run "$snapshot destroy"
-losetup --detach "$storage"
-rm /tmp/backup /tmp/storage
+rm /tmp/backup
+
+title "The same by filterctl" \
+    "blksnap is declared, too, with a place for old data. A backup is a qcow2 file that any program can read, with the one before behind it."
+defaults="defaults: {storage: {path: $storage}}
+"
+declare_stacks "      - filter: acme-cbt
+      - filter: cbt-only
+        altitude: 470000
+      - filter: blksnap"
+run "filterctl apply"
+mkdir /tmp/backups
+run "filterctl backup full /tmp/backups data"
+more_files 15
+note_files
+run "filterctl backup incremental /tmp/backups"
+more_files 10
+run "qemu-img info --backing-chain /tmp/backups/0002/data.qcow2 | grep -E '^(image|backing file|virtual size|disk size)'"
 
 title "All filters go" \
     "The file declares none any more. What they know would be lost, so they have to be named."
 echo "version: 1" > $config
-run "filterctl apply --prune-named cbt-only --prune-named acme-cbt"
-run "blkfilter-tool detach /dev/vda1 blksnap      # nobody has declared it"
+run "filterctl apply --prune-named cbt-only --prune-named acme-cbt --prune-named blksnap"
+losetup --detach "$storage"
+rm /tmp/storage
 [ -z "$(blkfilter-tool devices)" ] || fail "filters are left: $(blkfilter-tool devices)"
 more_files 10
 
@@ -255,6 +279,14 @@ run "mount -o ro /dev/vda1 /mnt"
 run "sha256sum --check --quiet $sums"
 files=$(wc -l < $sums) mib=$(du -sm --apparent-size /mnt/files | cut -f 1)
 [ "$(find /mnt/files -type f | wc -l)" = "$files" ] || fail "there are more files, or fewer, than were written"
+
+title "The disk is destroyed, and comes back" \
+    "Zeroes over all of the partition; the increment is written back, with what is behind it. Every file that was there when it was made is there."
+run "umount /mnt && blkdiscard --zeroout /dev/vda1 && ! blkid /dev/vda1"
+run "filterctl backup restore /tmp/backups /dev/vda1 --force"
+run "e2fsck -fn /dev/vda1"
+run "mount -o ro /dev/vda1 /mnt"
+run "sha256sum --check --quiet /tmp/sums-then && echo \$(wc -l < /tmp/sums-then) files are as they were"
 umount /mnt
 echo
 echo "demo: nothing was lost: $files files, $mib MiB, fsck clean"

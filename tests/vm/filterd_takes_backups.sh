@@ -19,6 +19,10 @@ no_snapshot_is_left() {
     [ "$(filterctl --json snapshot list | jq '.records | length')" = 0 ] || fail "$(filterctl snapshot list)"
 }
 
+is_settled() { # DEVICE: cbt-only's history has begun
+    filterctl --json cbt info "$1" | jq -e '.records[0].settled' > /dev/null
+}
+
 has_copied() { # PARTIAL BYTES: so much of the first device is noted
     [ "$(jq .offset_bytes "$1/state.json" 2> /dev/null || echo 0)" -gt "$2" ]
 }
@@ -40,6 +44,7 @@ check_backup() {
 }
 
 load_blksnap diff_storage_minimum=32768
+load blkfilter-cbt
 modprobe ext4
 modprobe loop
 null_disk data size=96
@@ -64,7 +69,7 @@ defaults: {storage: {path: /tmp/store/difference, limit: 200MiB, step: 16MiB}}
 groups: [{name: both, devices: [data, log]}]
 devices:
   - {name: data, match: {node: /dev/$data}, stack: [{filter: blksnap}]}
-  - {name: log, match: {node: /dev/$log}, stack: [{filter: blksnap}]}
+  - {name: log, match: {node: /dev/$log}, stack: [{filter: blksnap}, {filter: cbt-only}]}
 END
 daemon
 on_exit end_filterd
@@ -163,6 +168,24 @@ qemu-img convert -f raw -O qcow2 -B "$store/$last/data.qcow2" -F qcow2 "nbd+unix
 qemu-img compare -q /tmp/store/stock.qcow2 -F raw "$image" || fail "an increment of qemu-img is another one"
 end_process "$client"
 filterctl snapshot destroy nbd
+
+echo "by checkpoints of cbt-only, whatever becomes of the history of blksnap"
+mkdir /tmp/store/checkpoints
+wait_until 60 is_settled log
+filterctl backup full /tmp/store/checkpoints log --checkpoints > /dev/null
+tool detach "$log" blksnap
+filterctl apply > /dev/null
+dd if=/dev/urandom "of=/dev/$log" bs=1M count=1 seek=7 oflag=direct status=none
+filterctl --json backup incremental /tmp/store/checkpoints > $folder/made
+[ "$(jq '.backups[0].copied_bytes' $folder/made)" = $((1 << 20)) ] || fail "$(cat $folder/made)"
+filterctl backup restore /tmp/store/checkpoints $restored --device log --force 2> /dev/null > /dev/null
+cmp "/dev/$log" $restored || fail "the restored disk is another one"
+filterctl --json cbt list log > $folder/made
+[ "$(jq '[.records[] | select(.name)] | length' $folder/made)" = 1 ] || fail "checkpoints stay: $(cat $folder/made)"
+filterctl cbt delete log "$(jq -r '.records[] | select(.name) | .name' $folder/made)" > /dev/null
+expect_exit 5 filterctl backup incremental /tmp/store/checkpoints
+said "its checkpoint was deleted"
+no_snapshot_is_left
 
 echo "mistakes leave nothing behind"
 expect_exit 4 filterctl backup full /tmp/nowhere data

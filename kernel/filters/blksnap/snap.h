@@ -645,7 +645,7 @@ bool snap_write_chained(const struct snap_area *area);
 void snap_writes_go_on(struct snap_area *area);
 void snap_writes_work(struct snap_area *area);
 
-/* --- copy.c --- */
+/* --- copies --- */
 
 enum snap_copy_state {
 	SNAP_READING,	/* not in the index yet */
@@ -690,13 +690,26 @@ struct snap_copy {
 	struct bio_vec vec[];
 };
 
+/* A write is waiting for it, as in pages.c. */
+#define SNAP_COPY_MEMORY	(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN)
+
+static inline u32 snap_chunk_bytes(const struct snap_area *area)
+{
+	return (u32)SECTOR_SIZE << area->shift;
+}
+
+/* --- pool.c --- */
 int snap_copies_init(struct snap_area *area);
 void snap_copies_free(struct snap_area *area);
+struct snap_copy *snap_copy_get(struct snap_area *area, u32 *n);
+void snap_copy_put(struct snap_copy *copy);
+void snap_kick_waiting(struct snap_area *area);
+
+/* --- copy.c --- */
 struct snap_copy *snap_copy_at(struct snap_area *area, u32 chunk);
 int snap_copy_start(struct snap_area *area, u32 chunk, u32 n);
 struct snap_copy *snap_copy_direct(struct snap_area *area, u32 chunk, u32 n);
 void snap_copy_done(struct snap_copy *copy, int error);
-void snap_copy_put(struct snap_copy *copy);
 void snap_copies_store(struct snap_area *area);
 void snap_submit_to(struct snap_area *area, const struct snap_place *place,
 		    struct bio *bio);
