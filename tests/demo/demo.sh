@@ -251,6 +251,7 @@ declare_stacks "      - filter: acme-cbt
       - filter: cbt-only
         altitude: 470000
       - filter: blksnap"
+run "blkfilter-tool detach /dev/vda1 blksnap      # what that program has attached is not filterd's"
 run "filterctl apply"
 mkdir /tmp/backups
 run "filterctl backup full /tmp/backups data"

@@ -22,7 +22,7 @@ phase() {
 }
 
 in_sync() {
-    [ "$(filterctl --json status | jq '[.records[] | select(.state == "in sync")] | length')" = 2 ]
+    [ "$(filterctl --json status | jq '[.devices[] | select(.state == "in sync")] | length')" = 2 ]
 }
 
 wait_in_sync() {
@@ -169,6 +169,25 @@ third_boot() {
     filterctl backup restore $store/new $store/restored > /dev/null 2>&1
     e2fsck -fn $store/restored > /dev/null || fail "what was restored is not clean"
     echo "an increment is refused after a restart: $(cat /run/said)"
+    hidden_mount
+    umount $store
 }
+
+# Where only others see it. The service's restrictions must not keep filterd from it.
+hidden_mount() {
+    umount $data
+    unshare --mount --propagation private sh -c "mount $disk-part1 $data && exec sleep 1000" &
+    local hidden=$!
+    wait_until 30 is_seen_frozen
+    filterctl snapshot create data --label hidden > /dev/null
+    udevadm settle
+    e2fsck -fn /dev/disk/by-blkfilter/hidden/data > /dev/null || fail "what is mounted elsewhere was not frozen"
+    filterctl snapshot destroy hidden
+    kill $hidden
+}
+
+is_seen_frozen() {
+    filterctl --json snapshot check data | jq -e ".records[] | select(.mounted_on == \"$data\" and .frozen)"
+} > /dev/null
 
 boots first_boot second_boot third_boot
