@@ -283,7 +283,7 @@ files=$(wc -l < $sums) mib=$(du -sm --apparent-size /mnt/files | cut -f 1)
 
 title "The disk is destroyed, and comes back" \
     "Zeroes over all of the partition; the increment is written back, with what is behind it. Every file that was there when it was made is there."
-run "umount /mnt && blkdiscard --zeroout /dev/vda1 && ! blkid /dev/vda1"
+run "umount /mnt && blkdiscard --force --zeroout /dev/vda1 && ! mount -t ext4 /dev/vda1 /mnt"
 run "filterctl backup restore /tmp/backups /dev/vda1 --force"
 run "e2fsck -fn /dev/vda1"
 run "mount -o ro /dev/vda1 /mnt"
