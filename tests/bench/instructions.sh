@@ -121,6 +121,32 @@ chunk_row dm-snapshot-copy mapper/cow-origin
 remove_dm cow
 remove_dm cow-origin
 
+# redirect: each write goes to two disks; then, cut over, to the other one. The disks are as large as what rows write to.
+insmod "$MODDIR/blkfilter-redirect.ko"
+echo 0 > /sys/module/blkfilter/parameters/settle_seconds
+for disk in source target; do
+    null_disk $disk size=256 memory_backed=0 irqmode=0
+done
+migrated=$(null_disk_name source) to=$NULL_DISK
+redirect() {
+    python3 "$SRC/tests/vm/lib/redirect.py" "$@"
+}
+redirect start "$migrated" "/dev/$to" blocking
+redirect wait "$migrated" ready
+row redirect-mirror "$migrated"
+redirect cutover "$migrated"
+row redirected "$migrated"
+row redirected-read "$migrated" read
+redirect finish "$migrated"
+detach "$migrated"
+dmsetup create source --table "0 $sectors linear /dev/$migrated 0"
+migrated=$(dm_disk source)
+redirect start "$migrated" "/dev/$to" only
+row dm-linear-redirected "$migrated"
+redirect finish "$migrated"
+detach "$migrated"
+remove_dm source
+
 # On a device that is not blk-mq a completion has to be counted by wrapping it.
 with_filters "$linear" null 1
 row dm-linear-passing-1 "$linear"
