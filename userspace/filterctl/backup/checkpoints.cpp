@@ -37,8 +37,9 @@ Result<void> CheckpointClient::check(const std::string& device, const std::strin
     });
     if (!asked)
         return fail("refused", asked.error().message);
-    return is_there ? Result<void>{}
-                    : fail("refused", "its checkpoint was deleted, or the history of cbt-only has begun anew");
+    return is_there
+               ? Result<void>{}
+               : fail("refused", "its checkpoint was deleted, or the history of cbt-only has begun anew");
 }
 
 Result<std::vector<ByteRange>> CheckpointClient::changes(const std::string& device,

@@ -105,11 +105,10 @@ Result<void> Maker::take_snapshot(const Wish& wish) {
     if (auto checked = check_images(*images); !checked)
         return checked;
     for (const auto& image : *images)
-        state_.manifest.devices.push_back(
-            {.device = image.device,
-             .base = image.base,
-             .checkpoint = wish.by_checkpoints ? state_.label : std::string{},
-             .file = image.device + ".qcow2"});
+        state_.manifest.devices.push_back({.device = image.device,
+                                           .base = image.base,
+                                           .checkpoint = wish.by_checkpoints ? state_.label : std::string{},
+                                           .file = image.device + ".qcow2"});
     if (Interruption::came())
         return fail("failed", "interrupted");
     // Before they are named, so that what is named is known.

@@ -78,7 +78,8 @@ Result<std::string> SnapshotClient::extent_list(const std::string& snapshot, con
     request["arguments"]["base"] = base;
     request["arguments"]["format"] = "nbdkit";
     std::string text;
-    const auto asked = plugin_.ask(std::move(request), [&](const Json& page) { text += text_of(page, "text"); });
+    const auto asked =
+        plugin_.ask(std::move(request), [&](const Json& page) { text += text_of(page, "text"); });
     return asked ? Result<std::string>{std::move(text)} : pass_on(asked);
 }
 
