@@ -364,14 +364,15 @@ void Managed::event(const std::string& filter, const DeviceId& device, std::uint
 
 void Managed::expire() {
     const std::scoped_lock lock{mutex_};
-    for (const auto& [filter, plugin] : plugins_)
+    for (const auto& [filter, plugin] : plugins_) {
         for (auto* worker : {&plugin->worker, &plugin->jobs})
             worker->expire();
-    for (const auto& worker : plugin->beside)
-        worker->expire();
-    // One that is just being given its task has another owner.
-    std::erase_if(plugin->beside,
-                  [](const auto& worker) { return worker.use_count() == 1 && worker->is_idle(); });
+        for (const auto& worker : plugin->beside)
+            worker->expire();
+        // One that is just being given its task has another owner.
+        std::erase_if(plugin->beside,
+                      [](const auto& worker) { return worker.use_count() == 1 && worker->is_idle(); });
+    }
 }
 
 Result<void> Managed::reset(const std::string& plugin) {

@@ -14,7 +14,7 @@ using blkfilter::Uuid;
 using nlohmann::json;
 
 bool Record::is_of(const std::string& name, const std::vector<std::string>& names) const {
-    if (lasting_names.empty() || names.empty())
+    if (lasting_names.empty())
         return name == source_name;
     return std::ranges::any_of(names, [this](const std::string& one) {
         return std::ranges::find(lasting_names, one) != lasting_names.end();

@@ -90,6 +90,8 @@ void answer_verify(Call& call, const Redirection& redirection) {
     const auto cursor = call.cursor();
     auto findings = cursor ? Findings::parse(*cursor) : Findings{};
     const auto status = value_of(redirection.status());
+    if (status.id.is_null())
+        throw Failure{ENOENT, fmt::format("{}: nothing was started", call.device())};
     const auto progress = [&](std::uint32_t thousandths, const std::string& text) {
         call.progress(thousandths, text);
     };
