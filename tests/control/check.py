@@ -395,11 +395,13 @@ devices:
         assert client.result("command", noun="lasting", command="work", arguments={})["records"] == [{"status": 3}]
 
         # It hears of each device that has its filter, with the keys; again when the files are read again.
-        heard = lambda: client.result("command", noun="lasting", command="heard", arguments={})["records"][0]["heard"]  # noqa: E731
+        def heard() -> str:
+            return client.result("command", noun="lasting", command="heard", arguments={})["records"][0]["heard"]
+
         before = heard()
-        assert before.endswith("sda=nothing "), before
+        assert before.endswith("8:0=nothing "), before
         running.reload(files.replace("{filter: lasting}", "{filter: lasting, word: seven}"))
-        assert heard() == before + "sda=seven ", heard()
+        assert heard() == before + "8:0=seven ", heard()
 
 
 def plugins(build: Path) -> None:

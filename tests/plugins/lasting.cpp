@@ -3,10 +3,12 @@
 /// hears what is attached.
 #include <filterd/plugin.hpp>
 
+#include <tuple>
+
 class Lasting : public filterd::Plugin {
 public:
     std::string options(const filterd::Config& config) override {
-        config["word"].text();
+        std::ignore = config["word"].text();
         return "";
     }
 
