@@ -115,16 +115,13 @@ std::string progress_text(const Status& status, const Outlook& outlook) {
     if (status.total_bytes == 0 || !is_copying(status.state))
         return std::string{to_string(status.state)};
     const auto done = status.total_bytes - std::min(status.remaining_bytes, status.total_bytes);
-    const auto text = fmt::format("{} of {}, {}/s", bytes_text(done), bytes_text(status.total_bytes),
-                                  bytes_text(outlook.bytes_per_second));
-    switch (outlook.kind) {
-    case Outlook::Kind::unknown:
-        return text;
-    case Outlook::Kind::converges:
-        return fmt::format("{}, {} left", text, time_text(*outlook.left));
-    default:
-        return fmt::format("{}, {}", text, to_string(outlook.kind));
-    }
+    auto text = fmt::format("{} of {}, {}/s", bytes_text(done), bytes_text(status.total_bytes),
+                            bytes_text(outlook.bytes_per_second));
+    if (outlook.left)
+        text += fmt::format(", {} left", time_text(*outlook.left));
+    else if (outlook.kind != Outlook::Kind::unknown)
+        text += fmt::format(", {}", to_string(outlook.kind));
+    return text;
 }
 
 } // namespace filterd::redirects

@@ -12,7 +12,6 @@
 namespace filterd::redirects {
 
 using blkfilter::sector_bytes;
-using blkfilter::redirect::Comparison;
 
 namespace {
 
@@ -36,13 +35,13 @@ bool still_differs(const Redirection& redirection, std::uint64_t sector) {
     return true;
 }
 
-void note_difference(const Redirection& redirection, const Comparison& found, Findings& findings) {
-    if (!still_differs(redirection, *found.different)) {
+void note_difference(const Redirection& redirection, std::uint64_t sector, Findings& findings) {
+    if (!still_differs(redirection, sector)) {
         ++findings.asked_again;
         return;
     }
     if (findings.different++ == 0)
-        findings.first = *found.different * sector_bytes;
+        findings.first = sector * sector_bytes;
 }
 
 } // namespace
@@ -73,7 +72,7 @@ bool compare(const Redirection& redirection, const blkfilter::redirect::Status& 
         const auto found =
             value_of(redirection.verify(findings.sector, std::min(sectors_at_a_time, end - findings.sector)));
         if (found.different)
-            note_difference(redirection, found, findings);
+            note_difference(redirection, *found.different, findings);
         if (found.next_sector <= findings.sector)
             throw Failure{EPROTO, "the filter does not come forward with its comparison"};
         findings.sector = found.next_sector;
