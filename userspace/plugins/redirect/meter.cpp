@@ -25,16 +25,16 @@ double seconds_of(std::chrono::nanoseconds time) {
     return std::chrono::duration<double>{time}.count();
 }
 
-bool is_copying(State state) {
-    return state == State::running || state == State::ready || state == State::pending;
-}
-
 } // namespace
 
 std::string_view to_string(Outlook::Kind kind) {
     constexpr std::array<std::string_view, 5> words{"unknown", "in sync", "converges", "does not converge",
                                                     "stalls"};
     return words.at(static_cast<std::size_t>(kind));
+}
+
+bool is_copying(State state) {
+    return state == State::running || state == State::ready || state == State::pending;
 }
 
 void Meter::look(const Status& status) {

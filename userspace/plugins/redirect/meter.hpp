@@ -49,6 +49,9 @@ private:
     std::deque<Sample> samples_;
 };
 
+/// Its numbers change.
+bool is_copying(blkfilter::redirect::State state);
+
 /// "4.0 GiB"
 std::string bytes_text(std::uint64_t bytes);
 

@@ -115,7 +115,9 @@ View Migrations::view(const Redirection& redirection, const Source& source) cons
     if (!live)
         return view;
     const std::scoped_lock lock{mutex_};
-    view.outlook = live->meter.outlook();
+    // It may not have been looked at since it ended.
+    if (is_copying(view.status.state))
+        view.outlook = live->meter.outlook();
     view.record = live->record;
     view.trouble = live->trouble;
     return view;

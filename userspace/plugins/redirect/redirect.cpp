@@ -232,8 +232,11 @@ private:
                 throw Failure{EIO,
                               fmt::format("{}: it has failed: {}", source.name, std::strerror(status.error))};
             if (status.state == State::redirected ||
-                (status.state == State::ready && !call.boolean("auto-cutover")))
+                (status.state == State::ready && !call.boolean("auto-cutover"))) {
+                constexpr std::uint32_t all = 1000;
+                call.progress(all, std::string{to_string(status.state)});
                 return call.answer(details_of(view, roots()).dump());
+            }
             call.progress(thousandths_of(status),
                           view.trouble.empty() ? progress_text(status, view.outlook) : view.trouble);
             std::this_thread::sleep_for(pause_between_looks);
