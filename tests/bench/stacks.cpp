@@ -62,6 +62,8 @@ public:
     bool has_recovered() override { return false; }
     std::string describe(const std::string&, const blkfilter::Bytes&) override { return {}; }
     bool keeps_history(const std::string&) override { return false; }
+    void attached(const std::string&, const blkfilter::DeviceId&,
+                  const std::map<std::string, std::string>&) override {}
     nlohmann::json status(const std::string&, const blkfilter::DeviceId&) override { return nullptr; }
 };
 

@@ -385,6 +385,24 @@ devices:
         assert waiting.reply(number)["result"]["records"] == [{"status": 5}]
         assert client.result("job-show", job=job["job"], wait=True)["state"] == "done"
 
+        # One that may run beside others waits for none of them, nor does any of them wait for it.
+        first, second = Client(folder), Client(folder)
+        marks = [running.folder / "first", running.folder / "second"]
+        loop = 'touch {}; for i in $(seq 100); do [ -e {} ] && exit 7; sleep 0.1; done'
+        for one, mine, others in ((first, *marks), (second, *reversed(marks))):
+            one.send("command", noun="lasting", command="work-beside", arguments={"command": loop.format(mine, others)})
+        assert [one.reply(1)["result"]["records"] for one in (first, second)] == [[{"status": 7}], [{"status": 7}]]
+        assert client.result("command", noun="lasting", command="work", arguments={})["records"] == [{"status": 3}]
+
+        # It hears of each device that has its filter, with the keys; again when the files are read again.
+        def heard() -> str:
+            return client.result("command", noun="lasting", command="heard", arguments={})["records"][0]["heard"]
+
+        before = heard()
+        assert before.endswith("8:0=nothing "), before
+        running.reload(files.replace("{filter: lasting}", "{filter: lasting, word: seven}"))
+        assert heard() == before + "8:0=seven ", heard()
+
 
 def plugins(build: Path) -> None:
     one_noun_for_two(build)

@@ -23,7 +23,7 @@ installed 644 "$folder/libblkfilter.so" "$folder/pkgconfig/libblkfilter.pc" "$fo
 only_these "$root" 'sbin/blkfilter-tool' 'sbin/filterd' 'sbin/filterctl' 'share/filterd/*' 'share/man/man[58]/filter*' \
     'share/bash-completion/completions/filterctl' 'lib/systemd/system/filterd.service' 'lib/udev/rules.d/*blk*.rules' \
     'lib/*libblkfilter.so*' 'lib/*libblkfilter.pc' 'lib/*blkfilter*.cmake' 'include/blkfilter/*.hpp' \
-    'lib/*filterd-plugin.pc' 'lib/*/filterd-plugin/*' 'lib/*filterd/plugins/filterd-cbt-only.so' 'lib/*filterd/plugins/filterd-blksnap.so' 'include/filterd/plugin.h*'
+    'lib/*filterd-plugin.pc' 'lib/*/filterd-plugin/*' 'lib/*filterd/plugins/filterd-cbt-only.so' 'lib/*filterd/plugins/filterd-blksnap.so' 'lib/*filterd/plugins/filterd-redirect.so' 'include/filterd/plugin.h*'
 for file in "$tool" "$library"; do
     if readelf -d "$file" | grep -E 'R(UN)?PATH.*(/job|build|'"$BUILD"')'; then
         fail "$file looks for libraries in the build folder"

@@ -28,6 +28,7 @@ exports_one_name() {
 }
 exports_one_name "$library/filterd/plugins/filterd-cbt-only.so"
 exports_one_name "$library/filterd/plugins/filterd-blksnap.so"
+exports_one_name "$library/filterd/plugins/filterd-redirect.so"
 
 # --- each header on its own ---
 

@@ -47,6 +47,10 @@ public:
         call.answer(Record{}.add("value", value).add("bytes", data.size()));
     }
 
+    void attached(Call& call) override {
+        call.answer(Record{}.add("device", call.device()).add("key", call.setting("filter.key")));
+    }
+
     void echo(Call& call) {
         call.progress(500, "half");
         call.print(call.text("word") + " " + call.text("other", "-") + " " +
@@ -146,6 +150,7 @@ TEST_F(PluginHpp, what_a_class_leaves_out_is_not_there) {
     EXPECT_EQ(plugin.probe, nullptr);
     EXPECT_EQ(plugin.status, nullptr);
     EXPECT_EQ(plugin.event, nullptr);
+    EXPECT_EQ(plugin.attached, nullptr);
     EXPECT_EQ(plugin.noun, nullptr);
     EXPECT_NE(plugin.options, nullptr);
 }
@@ -243,6 +248,13 @@ TEST_F(PluginHpp, status_and_events_are_answered) {
     FakeCall event;
     EXPECT_EQ(everything().event(event.handle(), 3, "abc", 3), 0);
     EXPECT_EQ(event.records[0].dump(), R"({"bytes":3,"value":3})");
+}
+
+TEST_F(PluginHpp, what_is_attached_is_heard) {
+    FakeCall call;
+    call.settings = {{"filter.key", "value"}};
+    EXPECT_EQ(everything().attached(call.handle()), 0);
+    EXPECT_EQ(call.records[0].dump(), R"({"device":"no-such-disk","key":"value"})");
 }
 
 TEST_F(PluginHpp, a_record_is_json_whatever_is_in_it) {

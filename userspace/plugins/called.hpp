@@ -33,6 +33,7 @@ public:
     ~Called() = default;
 
     const Tracker* operator->() const { return &tracker_; }
+    const Tracker& operator*() const { return tracker_; }
 
 private:
     blkfilter::Control control_;

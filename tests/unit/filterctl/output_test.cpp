@@ -175,6 +175,21 @@ TEST(Answer, that_is_none_is_refused) {
     }
 }
 
+TEST(Answer, of_one_wide_record_has_a_line_for_each_key) {
+    const auto wide = [](const char* cursor) {
+        auto page =
+            Json::parse(R"({"records":[{"a":1,"b":null,"c":"three four","d":true,"e":["x","y"],"f":"","g":7,
+                                    "h":8,"i":9,"j":10,"k":11,"l":12,"z":0}],
+                                    "columns":["z","a","b","c","d","e","f","g","h","i","j","k","l","none"]})");
+        if (cursor)
+            page["cursor"] = cursor;
+        return page;
+    };
+    EXPECT_EQ(printed({wide(nullptr)}, false),
+              "z: 0\na: 1\nc: three four\nd: yes\ne: x,y\ng: 7\nh: 8\ni: 9\nj: 10\nk: 11\nl: 12\n");
+    EXPECT_TRUE(printed({wide("more")}, false).starts_with("Z A ")) << "others follow";
+}
+
 TEST(Answer, is_not_of_both_kinds) {
     const Pipe pipe;
     Output output{pipe.writer()};

@@ -47,8 +47,16 @@ public:
     bool has_recovered() override { return std::exchange(recovered, false); }
     std::string describe(const std::string&, const blkfilter::Bytes&) override { return {}; }
     bool keeps_history(const std::string& filter) override { return filter == "f"; }
+    void attached(const std::string& filter, const DeviceId& device,
+                  const std::map<std::string, std::string>& keys) override {
+        std::string text = filter + " on " + device.number();
+        for (const auto& [key, value] : keys)
+            text += fmt::format(" {}={}", key, value);
+        told.push_back(text);
+    }
     nlohmann::json status(const std::string&, const DeviceId&) override { return nullptr; }
 
+    std::vector<std::string> told; ///< their plugins
     std::set<std::string> missing;
     std::set<std::string> hung; ///< their plugins
     bool recovered{};
@@ -143,6 +151,23 @@ TEST(Keeper, does_nothing_where_two_devices_fit_until_one_is_gone) {
     EXPECT_EQ(world.keeper->meanings().at(0).state, device::Meaning::State::ambiguous);
     world.keeper->gone(disk(1, "S1").id);
     EXPECT_EQ(world.stack(both.id), "ca");
+}
+
+TEST(Keeper, tells_plugins_what_has_their_filters) {
+    World world;
+    world.write(
+        "devices: [{name: data, match: {serial: S1}, stack: [{filter: a, level: 3}, {filter: c}]}]\n");
+    const auto facts = world.add(disk(0, "S1"));
+    const std::vector<EntryRequest> theirs{{.name = "c"}};
+    std::ignore = world.kernel.set_stack(facts.id, theirs, {});
+    world.start({{facts.id, facts}});
+    EXPECT_EQ(world.filters.told, std::vector<std::string>{"a on 8:0 level=3"}) << "c is somebody else's";
+    std::ignore = world.keeper->plan({});
+    EXPECT_EQ(world.filters.told.size(), 1U) << "a plan does nothing";
+    std::ignore = world.kernel.set_stack(facts.id, {}, {});
+    EXPECT_TRUE(world.keeper->apply({}));
+    EXPECT_EQ(world.filters.told,
+              (std::vector<std::string>{"a on 8:0 level=3", "a on 8:0 level=3", "c on 8:0"}));
 }
 
 TEST(Keeper, takes_another_medium_for_another_device) {

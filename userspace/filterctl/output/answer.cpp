@@ -4,10 +4,15 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <string>
+#include <vector>
 
 namespace filterctl {
 
 namespace {
+
+/// More columns do not fit beside each other.
+constexpr std::size_t most_columns = 12;
 
 std::unexpected<Failure> not_an_answer(const char* why) {
     return fail("failed", fmt::format("filterd sent an answer that is none: {}", why));
@@ -30,6 +35,15 @@ void AnswerPrinter::print_head(Kind kind) {
         output_->print(fmt::format(R"({{"version":{},"{}":{})", document_version,
                                    kind == Kind::records ? "records" : "text",
                                    kind == Kind::records ? '[' : '"'));
+}
+
+/// All there is to say of one thing: a line for each key.
+void AnswerPrinter::print_details(const Json& record, const Json& columns) {
+    std::vector<std::string> keys;
+    for (const auto& column : columns)
+        if (column.is_string() && record.contains(column.get<std::string>()))
+            keys.push_back(column.get<std::string>());
+    output_->print(lines_of(record, keys));
 }
 
 void AnswerPrinter::print_records(const Json& records, const Json& columns) {
@@ -60,9 +74,14 @@ Result<void> AnswerPrinter::page(const Json& page) {
         // The last page of a text may be one of no records.
         if (records.empty())
             return {};
+        const bool is_whole = kind_ == Kind::nothing && member(page, "cursor").is_null();
         if (auto begun = begin(Kind::records); !begun)
             return begun;
-        print_records(records, list_of(page, "columns"));
+        const auto& columns = list_of(page, "columns");
+        if (!as_json_ && is_whole && records.size() == 1 && records[0].size() > most_columns)
+            print_details(records[0], columns);
+        else
+            print_records(records, columns);
     } else if (text.is_string()) {
         if (auto begun = begin(Kind::text); !begun)
             return begun;

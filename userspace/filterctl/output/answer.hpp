@@ -9,8 +9,8 @@
 
 namespace filterctl {
 
-/// Prints pages as they come, and keeps none: records as a table, text as it is; or both as one JSON
-/// document.
+/// Prints pages as they come, and keeps none: records as a table, one alone that is too wide for that as
+/// lines, text as it is; or all as one JSON document.
 class AnswerPrinter {
 public:
     AnswerPrinter(Output& output, bool as_json) : output_{&output}, as_json_{as_json} {}
@@ -28,6 +28,7 @@ private:
 
     Result<void> begin(Kind kind);
     void print_head(Kind kind);
+    void print_details(const Json& record, const Json& columns);
     void print_records(const Json& records, const Json& columns);
     void print_text(const Json& text);
 

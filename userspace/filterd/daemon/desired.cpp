@@ -6,6 +6,18 @@
 
 namespace filterd {
 
+namespace {
+
+std::map<std::string, std::string> keys_of(const config::Filter& filter) {
+    std::map<std::string, std::string> keys;
+    for (const auto& [key, value] : filter.options)
+        if (key.yaml().IsScalar() && value.yaml().IsScalar())
+            keys.emplace(key.yaml().Scalar(), value.yaml().Scalar());
+    return keys;
+}
+
+} // namespace
+
 std::optional<Desired> load_desired(const ConfigFiles& files, Filters& filters,
                                     config::Diagnostics& diagnostics) {
     Desired desired;
@@ -27,7 +39,8 @@ bool ask_plugins(Desired& desired, Filters& filters, config::Diagnostics& diagno
         for (const auto& filter : device.stack)
             stack.push_back({.name = filter.name,
                              .altitude = filter.altitude,
-                             .options = filters.options(filter, diagnostics)});
+                             .options = filters.options(filter, diagnostics),
+                             .keys = keys_of(filter)});
     }
     if (diagnostics.has_errors())
         return false;

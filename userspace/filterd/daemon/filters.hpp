@@ -10,6 +10,7 @@
 #include <blkfilter/device_id.hpp>
 #include <blkfilter/error.hpp>
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -39,6 +40,11 @@ public:
 
     /// Something is lost when the filter is detached. True as well when that is not known.
     virtual bool keeps_history(const std::string& filter) = 0;
+
+    /// The device has the filter as it is declared, with these keys of its own: its plugin may have something
+    /// to do. Does not wait for it.
+    virtual void attached(const std::string& filter, const blkfilter::DeviceId& device,
+                          const std::map<std::string, std::string>& keys) = 0;
 
     /// What the filter has to say of a device that has it; null when nothing.
     virtual nlohmann::json status(const std::string& filter, const blkfilter::DeviceId& device) = 0;

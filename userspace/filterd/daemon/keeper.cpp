@@ -105,10 +105,22 @@ Report Keeper::apply_to(const DeviceId& device, const ApplyOptions& options) {
     if (applied) {
         report.plan = std::move(applied->done);
         report.changed = applied->changed;
+        if (!options.only_plan)
+            tell_plugins(report);
     } else {
         report.error = applied.error();
     }
     return report;
+}
+
+/// Of filters that are there, and ours.
+void Keeper::tell_plugins(const Report& report) {
+    for (const auto& filter : wanted_of(report.id)) {
+        const auto entry =
+            std::ranges::find(report.plan.entries, filter.name, &blkfilter::EntryRequest::name);
+        if (entry != report.plan.entries.end() && entry->owner == declared_tag)
+            filters_.attached(filter.name, report.id, filter.keys);
+    }
 }
 
 void Keeper::note(const Report& report) {

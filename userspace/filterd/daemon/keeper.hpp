@@ -128,6 +128,7 @@ private:
     void undo();
     void ask_plugins_again();
     void note(const Report& report);
+    void tell_plugins(const Report& report);
     [[nodiscard]] std::span<const Wanted> wanted_of(const blkfilter::DeviceId& device) const;
     [[nodiscard]] ApplyOptions options_of(const ApplyRequest& request) const;
     Report apply_to(const blkfilter::DeviceId& device, const ApplyOptions& options);

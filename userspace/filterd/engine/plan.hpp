@@ -7,6 +7,7 @@
 #include <blkfilter/types.hpp>
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,6 +34,8 @@ struct Wanted {
     std::optional<blkfilter::Altitude> altitude{}; ///< the module's own without it
     /// Nothing: they are not known; what is attached keeps its own.
     std::optional<blkfilter::Bytes> options{blkfilter::Bytes{}};
+    /// Of its own keys those with one value, as text, for its plugin (Filters::attached()).
+    std::map<std::string, std::string> keys{};
     std::string unusable{}; ///< why it cannot be attached here, and what to do; empty: it can
 };
 

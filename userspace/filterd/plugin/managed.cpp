@@ -208,6 +208,33 @@ std::shared_ptr<CommandCall> Managed::make_call(const std::string& filter, const
     return std::make_shared<CommandCall>(std::move(input));
 }
 
+void Managed::attached(const std::string& filter, const DeviceId& device,
+                       const std::map<std::string, std::string>& keys) {
+    const auto plugin = find(filter);
+    if (!plugin || !plugin->loaded || !plugin->loaded->plugin().attached)
+        return;
+    std::map<std::string, std::string> settings;
+    for (const auto& [key, value] : keys)
+        settings.emplace("filter." + key, value);
+    const auto call = make_call(filter, &device,
+                                {.device = blkfilter::device_name(device), .settings = std::move(settings)});
+    const auto returned = std::make_shared<int>();
+    plugin->worker.post({.what = "attached",
+                         .work = [=] { *returned = plugin->loaded->plugin().attached(call->handle()); },
+                         .ended =
+                             [=, this](bool done) {
+                                 const auto result = done ? call->result(*returned)
+                                                          : failure(ETIMEDOUT, "its plugin does not respond");
+                                 if (!result)
+                                     tell_({.priority = Priority::error,
+                                            .type = "plugin",
+                                            .text = result.error().message,
+                                            .device = blkfilter::device_name(device),
+                                            .filter = filter});
+                             }},
+                        Worker::Clock::now() + deadline);
+}
+
 json Managed::status(const std::string& filter, const DeviceId& device) {
     const auto plugin = find(filter);
     if (!plugin || !plugin->loaded || !plugin->loaded->plugin().status)
@@ -260,6 +287,16 @@ bool Managed::is_job(const std::string& noun, const std::string& command) const 
     return found && (found->flags & FILTERD_JOB) != 0;
 }
 
+/// The thread that a command runs on.
+std::shared_ptr<Worker> Managed::worker_of(const PluginPointer& plugin, const filterd_command& command) {
+    if ((command.flags & FILTERD_JOB) == 0)
+        return {plugin, &plugin->worker};
+    if ((command.flags & FILTERD_BESIDE) == 0)
+        return {plugin, &plugin->jobs};
+    const std::scoped_lock lock{mutex_};
+    return plugin->beside.emplace_back(std::make_shared<Worker>(plugin->loaded->plugin().filter));
+}
+
 void Managed::command(const Request& request, const Answer& answer) {
     const auto plugin = of_noun(request.noun);
     if (!plugin)
@@ -278,8 +315,8 @@ void Managed::command(const Request& request, const Answer& answer) {
     if (request.cursor)
         arguments->emplace("cursor", *request.cursor);
     const bool is_job = (command->flags & FILTERD_JOB) != 0;
-    auto& worker = is_job ? plugin->jobs : plugin->worker;
-    if (const auto hangs = worker.hangs_in())
+    const auto worker = worker_of(plugin, *command);
+    if (const auto hangs = worker->hangs_in())
         return answer(failure(ETIMEDOUT, text_of_hang(*hangs)));
     const auto call = make_call(plugin->loaded->plugin().filter, request.device ? &*request.device : nullptr,
                                 {.device = request.device_name,
@@ -289,16 +326,16 @@ void Managed::command(const Request& request, const Answer& answer) {
                                  .progress = request.progress});
     const auto limit = is_job ? std::chrono::seconds{FILTERD_JOB_SECONDS} : deadline;
     const auto returned = std::make_shared<int>();
-    worker.post({.what = fmt::format("command {}", request.command),
-                 .work = [=] { *returned = command->run(call->handle()); },
-                 .ended =
-                     [=, name = request.command](bool done) {
-                         answer(done
-                                    ? call->result(*returned)
-                                    : failure(ETIMEDOUT, fmt::format("the plugin did not answer '{}' in {} s",
-                                                                     name, limit.count())));
-                     }},
-                Worker::Clock::now() + limit);
+    worker->post({.what = fmt::format("command {}", request.command),
+                  .work = [=] { *returned = command->run(call->handle()); },
+                  .ended =
+                      [=, name = request.command](bool done) {
+                          answer(
+                              done ? call->result(*returned)
+                                   : failure(ETIMEDOUT, fmt::format("the plugin did not answer '{}' in {} s",
+                                                                    name, limit.count())));
+                      }},
+                 Worker::Clock::now() + limit);
 }
 
 void Managed::event(const std::string& filter, const DeviceId& device, std::uint64_t value,
@@ -327,9 +364,15 @@ void Managed::event(const std::string& filter, const DeviceId& device, std::uint
 
 void Managed::expire() {
     const std::scoped_lock lock{mutex_};
-    for (const auto& [filter, plugin] : plugins_)
+    for (const auto& [filter, plugin] : plugins_) {
         for (auto* worker : {&plugin->worker, &plugin->jobs})
             worker->expire();
+        for (const auto& worker : plugin->beside)
+            worker->expire();
+        // One that is just being given its task has another owner.
+        std::erase_if(plugin->beside,
+                      [](const auto& worker) { return worker.use_count() == 1 && worker->is_idle(); });
+    }
 }
 
 Result<void> Managed::reset(const std::string& plugin) {

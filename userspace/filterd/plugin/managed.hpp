@@ -12,6 +12,7 @@
 #include "plugin/worker.hpp"
 
 #include <filesystem>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -41,6 +42,8 @@ public:
     bool has_recovered() override;
     std::string describe(const std::string& filter, const blkfilter::Bytes& options) override;
     bool keeps_history(const std::string& filter) override;
+    void attached(const std::string& filter, const blkfilter::DeviceId& device,
+                  const std::map<std::string, std::string>& keys) override;
     nlohmann::json status(const std::string& filter, const blkfilter::DeviceId& device) override;
 
     // --- for any thread ---
@@ -87,7 +90,9 @@ private:
         explicit Plugin(const std::string& name) : worker{name}, jobs{name} {}
 
         Worker worker;
-        Worker jobs;                          ///< of commands that may last
+        Worker jobs; ///< of commands that may last
+        std::list<std::shared_ptr<Worker>>
+            beside;                           ///< one for each that may run beside these; the table's lock
         std::unique_ptr<const Loaded> loaded; ///< set before it is in the table
         std::string why;                      ///< it cannot be used; empty: it can
         bool hung{};                          ///< it was when something was asked that all depends on
@@ -99,6 +104,7 @@ private:
     [[nodiscard]] PluginPointer find(const std::string& filter) const;
     [[nodiscard]] PluginPointer of_noun(const std::string& noun) const;
     [[nodiscard]] std::string why_not(Plugin& plugin) const;
+    std::shared_ptr<Worker> worker_of(const PluginPointer& plugin, const filterd_command& command);
     std::shared_ptr<CommandCall> make_call(const std::string& filter, const blkfilter::DeviceId* device,
                                            CommandCall::Input input) const;
 

@@ -113,6 +113,11 @@ void Worker::expire(Clock::time_point now) {
         ended(false);
 }
 
+bool Worker::is_idle() const {
+    const std::scoped_lock lock{state_->mutex};
+    return state_->queue.empty() && !state_->running;
+}
+
 std::optional<std::string> Worker::hangs_in() const {
     const std::scoped_lock lock{state_->mutex};
     return state_->running && !state_->running->task.ended ? std::optional{state_->running->task.what}

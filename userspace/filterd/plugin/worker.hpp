@@ -39,6 +39,9 @@ public:
     /// Gives up what is late. To be called now and then when post() is used.
     void expire(Clock::time_point now = Clock::now());
 
+    /// It has nothing to do.
+    [[nodiscard]] bool is_idle() const;
+
     /// What it hangs in: a task that was given up and has not returned.
     [[nodiscard]] std::optional<std::string> hangs_in() const;
 

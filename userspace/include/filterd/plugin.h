@@ -18,7 +18,8 @@
  * Rules for plugins:
  *
  *  - A plugin is never unloaded. Its functions are called by one thread, its own, one after the other; only
- * commands with FILTERD_JOB are called by another one, also one after the other, while the first goes on.
+ * commands with FILTERD_JOB are called by another one, also one after the other, while the first goes on; and
+ * those with FILTERD_BESIDE each by one of its own.
  *  - It may have threads of its own. These may call log() and run() of the host, and nothing else.
  *  - A function that has not returned after FILTERD_DEADLINE_SECONDS is given up: its answer is thrown away,
  * and until it returns the plugin is shown as one that does not respond, and is not called.
@@ -97,7 +98,8 @@ enum filterd_priority {
  * @setting:   what the configuration says of the group that the call is about, else by default, as text:
  * "group", "storage.path", "storage.limit" in bytes or "storage.limit-thousandths" of the file system,
  * "storage.step" in bytes, "storage.warn-thousandths" of the limit, "hooks.before", "hooks.after",
- * "hooks.seconds". NULL when it says nothing.
+ * "hooks.seconds". In attached(): "filter.KEY", a key of the filter's own whose value is a text, a number or
+ * a truth. NULL when it says nothing.
  * @run:       runs a command by /bin/sh, with these variables "NAME=VALUE" (NULL behind the last) in its
  * environment and its output in the journal, for so many seconds at most: then it is killed. Its exit status
  * (128 and the signal when a signal has ended it); -ETIMEDOUT; another negative errno when it was not run.
@@ -178,11 +180,12 @@ struct filterd_argument {
  * argument that filterctl adds.
  */
 #define FILTERD_MOUNT 16u
+#define FILTERD_BESIDE 32u /* with FILTERD_JOB: may run beside the plugin's other jobs */
 
 /**
  * struct filterd_command - what a plugin adds to filterctl: filterctl NOUN NAME
  * @size:        sizeof(struct filterd_command) as compiled.
- * @flags:       FILTERD_CHANGES, FILTERD_DEVICE, FILTERD_DEVICES, FILTERD_JOB, FILTERD_MOUNT.
+ * @flags:       FILTERD_CHANGES, FILTERD_DEVICE, FILTERD_DEVICES, FILTERD_JOB, FILTERD_MOUNT, FILTERD_BESIDE.
  * @name:        lower-case letters, digits and '-'.
  * @description: a line for people.
  * @arguments:   NULL behind the last; NULL: none.
@@ -222,6 +225,9 @@ struct filterd_command {
  * @probe:         whether the filter can be used here; when not (-1), it writes why. May be NULL.
  * @status:        answers what there is to say of a device that has the filter: one record. May be NULL.
  * @event:         answers what an event of the filter on a device means: one record. May be NULL.
+ * @attached:      a device has the filter as a file declares it; told when filterd has attached it, has found
+ * it there, or has read the files again, and so more than once. Of setting() it has the filter's own keys.
+ * May be NULL.
  */
 struct filterd_plugin {
     uint32_t size;
@@ -243,6 +249,7 @@ struct filterd_plugin {
     int (*probe)(struct filterd_sink* why);
     int (*status)(struct filterd_call* call);
     int (*event)(struct filterd_call* call, uint64_t value, const void* data, size_t size);
+    int (*attached)(struct filterd_call* call);
 };
 
 /* NOLINTEND(readability-identifier-naming,modernize-redundant-void-arg) */

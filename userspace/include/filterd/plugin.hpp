@@ -336,7 +336,7 @@ struct Command {
 
     const char* name{};
     const char* description{};
-    /// FILTERD_CHANGES, FILTERD_DEVICE, FILTERD_DEVICES, FILTERD_JOB, FILTERD_MOUNT.
+    /// FILTERD_CHANGES, FILTERD_DEVICE, FILTERD_DEVICES, FILTERD_JOB, FILTERD_MOUNT, FILTERD_BESIDE.
     std::uint32_t flags{};
     void (Class::*run)(Call& call){};
     Argument arguments[most_arguments]{};
@@ -381,6 +381,9 @@ public:
         static_cast<void>(value);
         static_cast<void>(data);
     }
+
+    /// A device has the filter as a file declares it; see filterd_plugin::attached.
+    virtual void attached(Call& call) { static_cast<void>(call); }
 };
 
 namespace detail {
@@ -449,6 +452,10 @@ struct Glue {
     static int event(filterd_call* call, std::uint64_t value, const void* data, std::size_t size) {
         const std::span bytes{static_cast<const std::byte*>(data), size};
         return answered(call, [=](Call& it) { instance().event(it, value, bytes); });
+    }
+
+    static int attached(filterd_call* call) {
+        return answered(call, [](Call& it) { instance().attached(it); });
     }
 
     template <std::size_t index>
@@ -550,6 +557,7 @@ const filterd_plugin* plugin_of(const char* name, const char* version, const cha
         .probe = if_overridden<decltype(&Class::probe), decltype(&Plugin::probe)>(It::probe),
         .status = if_overridden<decltype(&Class::status), decltype(&Plugin::status)>(It::status),
         .event = if_overridden<decltype(&Class::event), decltype(&Plugin::event)>(It::event),
+        .attached = if_overridden<decltype(&Class::attached), decltype(&Plugin::attached)>(It::attached),
     };
     return &plugin;
 }

@@ -3,13 +3,12 @@
 /// How a snapshot is made.
 #include "live.hpp"
 
+#include "../moment.hpp"
 #include "../results.hpp"
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <utility>
 
@@ -25,12 +24,6 @@ std::string joined_names(const Record& record) {
     for (const auto& member : record.devices)
         names += (names.empty() ? "" : " ") + member.declared;
     return names;
-}
-
-/// "2026-11-21T12:00:00Z"
-std::string now_as_text() {
-    return fmt::format("{:%FT%TZ}",
-                       std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
 }
 
 /// What a label is made of when none is given: the time, as a link's name may have it.

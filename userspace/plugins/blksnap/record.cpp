@@ -147,11 +147,4 @@ std::vector<Record> Records::read(std::vector<std::string>& wrong) const {
     return records;
 }
 
-std::string boot_id() {
-    std::ifstream file{"/proc/sys/kernel/random/boot_id"};
-    std::string id;
-    std::getline(file, id);
-    return id;
-}
-
 } // namespace filterd::snapshots

@@ -86,7 +86,4 @@ private:
     std::string boot_;
 };
 
-/// Of this boot.
-std::string boot_id();
-
 } // namespace filterd::snapshots

@@ -9,6 +9,8 @@
 #include "record.hpp"
 #include "request.hpp"
 
+#include "../moment.hpp"
+
 #include <blkfilter/blksnap.hpp>
 #include <blkfilter/control.hpp>
 #include <filterd/plugin.hpp>

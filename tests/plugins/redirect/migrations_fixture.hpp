@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// The plugin's migrations over a kernel in memory.
+#pragma once
+
+#include "redirect/migrations.hpp"
+
+#include "../../folder.hpp"
+#include "fake_redirect.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <gtest/gtest.h>
+#include <thread>
+
+namespace filterd::redirects {
+
+class RedirectMigrations : public testing::Test {
+protected:
+    RedirectMigrations() : control{kernel.control()}, redirection{control, source.id} {
+        const auto link = folder / "dev/disk/by-id/OLD";
+        std::filesystem::create_directories(link.parent_path());
+        std::filesystem::create_symlink("../../sda", link);
+        begin();
+    }
+
+    [[nodiscard]] Surroundings surroundings(const std::string& boot) {
+        return {.state_folder = folder / "state",
+                .boot = boot,
+                .control = [this]() -> blkfilter::Result<blkfilter::Control> { return kernel.control(); },
+                .roots = {.dev = folder / "dev", .proc = folder / "proc", .etc = folder / "etc"},
+                .log =
+                    [this](filterd_priority, const std::string& line) {
+                        const std::scoped_lock lock{mutex};
+                        lines.push_back(line);
+                    },
+                .period = std::chrono::milliseconds{5}};
+    }
+
+    /// As filterd does after a kill, or the machine after a restart.
+    void begin(const std::string& boot = "this boot") {
+        migrations.reset();
+        migrations = std::make_unique<Migrations>(surroundings(boot));
+        migrations->adopt();
+    }
+
+    blkfilter::redirect::StartRequest
+    start(bool cuts_over_itself = false,
+          blkfilter::redirect::Mode mode = blkfilter::redirect::Mode::write_blocking) {
+        blkfilter::redirect::StartRequest request{.target = "/dev/null", .mode = mode, .no_record = true};
+        migrations->start(redirection, source, request, cuts_over_itself);
+        return request;
+    }
+
+    View view() { return migrations->view(redirection, source); }
+
+    int code_of(const std::function<void()>& action) {
+        try {
+            action();
+        } catch (const Failure& failure) {
+            const std::scoped_lock lock{mutex};
+            lines.emplace_back(failure.what());
+            return failure.code();
+        }
+        return 0;
+    }
+
+    bool was_said(const std::string& what) {
+        const std::scoped_lock lock{mutex};
+        return std::ranges::any_of(lines,
+                                   [&](const auto& line) { return line.find(what) != std::string::npos; });
+    }
+
+    /// Within ten seconds.
+    static bool comes(const std::function<bool()>& condition) {
+        for (int i = 0; i < 1000 && !condition(); ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds{10});
+        return condition();
+    }
+
+    [[nodiscard]] std::vector<Record> records() const {
+        std::vector<std::string> wrong;
+        return Records{folder / "state"}.read(wrong);
+    }
+
+    blkfilter::test::Folder folder;
+    test::FakeRedirect kernel;
+    std::mutex mutex;
+    std::vector<std::string> lines;
+    Source source{.id = {8, 0, 1}, .name = "sda"};
+    blkfilter::Control control;
+    Redirection redirection;
+    std::unique_ptr<Migrations> migrations;
+};
+
+} // namespace filterd::redirects

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+#include "raw.hpp"
+
+#include <blkfilter/file_descriptor.hpp>
+#include <blkfilter/redirect.hpp>
+#include <linux/blkfilter-redirect.h>
+
+#include <array>
+#include <fcntl.h>
+#include <limits>
+
+namespace blkfilter::redirect {
+
+namespace {
+
+constexpr std::uint64_t no_sector = std::numeric_limits<std::uint64_t>::max();
+
+/// What is wrong with a target, or a source; empty when nothing is.
+std::string_view reason_of(std::uint32_t refused) {
+    switch (refused) {
+    case BLKFILTER_REDIRECT_TARGET_SMALLER:
+        return "the target is smaller than the source";
+    case BLKFILTER_REDIRECT_TARGET_BLOCK_SIZE:
+        return "the target has another logical block size than the source";
+    case BLKFILTER_REDIRECT_TARGET_READ_ONLY:
+        return "the target is read-only";
+    case BLKFILTER_REDIRECT_TARGET_ZONED:
+        return "the target is zoned";
+    case BLKFILTER_REDIRECT_TARGET_INTEGRITY:
+        return "the target has integrity data";
+    case BLKFILTER_REDIRECT_TARGET_IN_USE:
+        return "the target is in use: mounted, held by another device, or a target already";
+    case BLKFILTER_REDIRECT_TARGET_IS_SOURCE:
+        return "the target is the source, or overlaps it";
+    case BLKFILTER_REDIRECT_TARGET_ON_SOURCE:
+        return "the target lies on the source";
+    case BLKFILTER_REDIRECT_TARGET_GONE:
+        return "the target has gone";
+    case BLKFILTER_REDIRECT_SOURCE_INTEGRITY:
+        return "the source has integrity data";
+    case BLKFILTER_REDIRECT_TARGET_ATOMIC:
+        return "the target cannot do the atomic writes of the source";
+    case BLKFILTER_REDIRECT_TARGET_NO_BLOCK:
+        return "the target is no block device";
+    case BLKFILTER_REDIRECT_TARGET_CRYPTO:
+        return "the target has less inline encryption than the source";
+    default:
+        return "";
+    }
+}
+
+/// What EINVAL says of a command.
+std::string_view meaning_of_invalid(std::uint32_t command) {
+    switch (command) {
+    case BLKFILTER_REDIRECT_START:
+        return "the range is empty, not of whole logical blocks, or not wholly on the source; or a limit is "
+               "out of range";
+    case BLKFILTER_REDIRECT_SET:
+        return "a limit is out of range";
+    case BLKFILTER_REDIRECT_PAUSE:
+        return "nothing is being copied, or it is paused already";
+    case BLKFILTER_REDIRECT_RESUME:
+        return "it is not paused";
+    case BLKFILTER_REDIRECT_CUTOVER:
+        return "it is not ready";
+    case BLKFILTER_REDIRECT_FINISH:
+        return "it is not redirected";
+    case BLKFILTER_REDIRECT_VERIFY:
+        return "nothing is being copied, or it is redirected already";
+    default:
+        return "";
+    }
+}
+
+std::string_view meaning_of_busy(std::uint32_t command) {
+    switch (command) {
+    case BLKFILTER_REDIRECT_START:
+        return "a migration or a redirect of it is under way";
+    case BLKFILTER_REDIRECT_CANCEL:
+        return "it is redirected, which cannot be cancelled";
+    case BLKFILTER_REDIRECT_FINISH:
+        return "somebody has the source open, and would get old data from one moment to the next";
+    case BLKFILTER_REDIRECT_VERIFY:
+        return "it is cutting over, or paused";
+    default:
+        return "";
+    }
+}
+
+std::string_view meaning_of_timeout(std::uint32_t command) {
+    switch (command) {
+    case BLKFILTER_REDIRECT_START:
+        return "its writes did not drain in time, nothing has happened: try again, or with a longer limit";
+    case BLKFILTER_REDIRECT_PAUSE:
+        return "it is paused, but the target owes answers";
+    case BLKFILTER_REDIRECT_CUTOVER:
+        return "it took too long, and is ready again: try again, or with longer limits";
+    default:
+        return "";
+    }
+}
+
+/// What an errno of redirect says; empty where it says no more than any filter's.
+std::string_view meaning_of_command(std::uint32_t command, int code) {
+    switch (code) {
+    case EAGAIN:
+        return "the device is settling, see blkfilter-tool stack: try again in a minute";
+    case EBUSY:
+        return meaning_of_busy(command);
+    case ECANCELED:
+        return "it was paused or cancelled meanwhile";
+    case EINVAL:
+        return meaning_of_invalid(command);
+    case EIO:
+        return command == BLKFILTER_REDIRECT_VERIFY ? "the source or the target cannot be read" : "";
+    case ENOENT:
+        return command == BLKFILTER_REDIRECT_START || command == BLKFILTER_REDIRECT_STATUS
+                   ? ""
+                   : "nothing was started, or the filter is not attached to the device";
+    case EOPNOTSUPP:
+        return command == BLKFILTER_REDIRECT_START ? "without a record on stable storage it must be said "
+                                                     "that a power loss means starting again"
+                                                   : "";
+    case ESTALE:
+        return "the source gets another size just now";
+    case ETIMEDOUT:
+        return meaning_of_timeout(command);
+    default:
+        return "";
+    }
+}
+
+template <class Raw>
+Result<void> send(const Control& control, const DeviceId& source, std::uint32_t command, Raw& raw) {
+    raw.size = sizeof(raw);
+    return send_command(control, source, filter_name, command, raw, meaning_of_command);
+}
+
+Result<void> send_plain(const Control& control, const DeviceId& source, std::uint32_t command) {
+    blkfilter_redirect_plain raw{};
+    return send(control, source, command, raw);
+}
+
+std::chrono::nanoseconds nanoseconds_of(std::uint64_t raw) {
+    return std::chrono::nanoseconds{static_cast<std::int64_t>(raw)};
+}
+
+} // namespace
+
+std::string_view to_string(State state) {
+    constexpr std::array<std::string_view, 10> words{"created", "running",  "paused",     "ready",
+                                                     "standby", "pending",  "redirected", "aborting",
+                                                     "failed",  "concluded"};
+    const auto index = static_cast<std::size_t>(state);
+    return index < words.size() ? words.at(index) : "unknown";
+}
+
+std::string_view to_string(Mode mode) {
+    constexpr std::array<std::string_view, 3> words{"only", "write-blocking", "background"};
+    const auto index = static_cast<std::size_t>(mode);
+    return index < words.size() ? words.at(index) : "unknown";
+}
+
+bool is_before_cut_over(State state) {
+    return state >= State::running && state <= State::pending;
+}
+
+bool is_over(State state) {
+    return state == State::created || state == State::failed || state == State::concluded;
+}
+
+Result<void> Redirection::start(const StartRequest& request) const {
+    const auto limit_ms = raw_milliseconds(request.limit);
+    if (!limit_ms)
+        return std::unexpected(limit_ms.error());
+    const FileDescriptor target{::open(request.target.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK)};
+    if (target.get() < 0)
+        return failure(errno, request.target.string(), text_of_errno(errno));
+    const auto range = request.range.value_or(SectorRange{});
+    blkfilter_redirect_start raw{};
+    raw.flags = request.no_record ? BLKFILTER_REDIRECT_NO_RECORD : 0;
+    raw.mode = static_cast<std::uint32_t>(request.mode);
+    raw.target = target.get();
+    raw.first_sector = range.sector;
+    raw.sectors = range.sectors;
+    raw.target_sector = request.target_sector;
+    raw.rate = request.bytes_per_second;
+    raw.in_flight = request.in_flight;
+    raw.limit_ms = *limit_ms;
+    put_uuid(raw.id, request.id);
+    const auto done = send(*control_, source_, BLKFILTER_REDIRECT_START, raw);
+    if (const auto reason = reason_of(raw.refused); !done && !reason.empty())
+        return failure(done.error().code,
+                       fmt::format("{} to {}", device_name(source_), request.target.string()), reason);
+    return done;
+}
+
+Result<Status> Redirection::status() const {
+    blkfilter_redirect_status raw{};
+    if (auto done = send(*control_, source_, BLKFILTER_REDIRECT_STATUS, raw); !done)
+        return std::unexpected(done.error());
+    return Status{.state = static_cast<State>(raw.state),
+                  .mode = static_cast<Mode>(raw.mode),
+                  .error = static_cast<int>(raw.error),
+                  .id = uuid_of(raw.id),
+                  .target = device_of(raw.target),
+                  .range = {.sector = raw.first_sector, .sectors = raw.sectors},
+                  .target_sector = raw.target_sector,
+                  .total_bytes = raw.total,
+                  .remaining_bytes = raw.remaining,
+                  .copied_bytes = raw.copied,
+                  .dirtied_bytes = raw.dirtied,
+                  .mirrored_bytes = raw.mirrored,
+                  .bytes_per_second = raw.rate,
+                  .in_flight = raw.in_flight,
+                  .copies = raw.copies,
+                  .waited = raw.waited,
+                  .target_errors = raw.target_errors,
+                  .attempts = raw.attempts,
+                  .sends_fua = (raw.flags & BLKFILTER_REDIRECT_FUA) != 0,
+                  .is_unseen = (raw.flags & BLKFILTER_REDIRECT_UNSEEN) != 0,
+                  .held = nanoseconds_of(raw.held_ns),
+                  .time = nanoseconds_of(raw.time_ns),
+                  .started = nanoseconds_of(raw.started_ns)};
+}
+
+Result<void> Redirection::set(const Settings& settings) const {
+    blkfilter_redirect_set raw{};
+    raw.flags = (settings.bytes_per_second ? BLKFILTER_REDIRECT_SET_RATE : 0) |
+                (settings.in_flight ? BLKFILTER_REDIRECT_SET_IN_FLIGHT : 0) |
+                (settings.mode ? BLKFILTER_REDIRECT_SET_MODE : 0);
+    raw.rate = settings.bytes_per_second.value_or(0);
+    raw.in_flight = settings.in_flight.value_or(0);
+    raw.mode = static_cast<std::uint32_t>(settings.mode.value_or(Mode::only));
+    return send(*control_, source_, BLKFILTER_REDIRECT_SET, raw);
+}
+
+Result<void> Redirection::pause() const {
+    return send_plain(*control_, source_, BLKFILTER_REDIRECT_PAUSE);
+}
+
+Result<void> Redirection::resume() const {
+    return send_plain(*control_, source_, BLKFILTER_REDIRECT_RESUME);
+}
+
+Result<std::chrono::nanoseconds> Redirection::cut_over(const CutOverLimits& limits) const {
+    const auto limit_ms = raw_milliseconds(limits.held);
+    const auto wait_ms = raw_milliseconds(limits.dirty);
+    if (!limit_ms || !wait_ms)
+        return std::unexpected(limit_ms ? wait_ms.error() : limit_ms.error());
+    blkfilter_redirect_cutover raw{};
+    raw.limit_ms = *limit_ms;
+    raw.wait_ms = *wait_ms;
+    if (auto done = send(*control_, source_, BLKFILTER_REDIRECT_CUTOVER, raw); !done)
+        return std::unexpected(done.error());
+    return nanoseconds_of(raw.held_ns);
+}
+
+Result<void> Redirection::cancel() const {
+    return send_plain(*control_, source_, BLKFILTER_REDIRECT_CANCEL);
+}
+
+Result<void> Redirection::finish() const {
+    return send_plain(*control_, source_, BLKFILTER_REDIRECT_FINISH);
+}
+
+Result<Comparison> Redirection::verify(std::uint64_t sector, std::uint64_t sectors) const {
+    blkfilter_redirect_verify raw{};
+    raw.sector = sector;
+    raw.sectors = sectors;
+    if (auto done = send(*control_, source_, BLKFILTER_REDIRECT_VERIFY, raw); !done)
+        return std::unexpected(done.error());
+    return Comparison{.next_sector = raw.sector,
+                      .different = raw.different == no_sector ? std::nullopt : std::optional{raw.different},
+                      .compared_bytes = raw.compared,
+                      .skipped_bytes = raw.skipped};
+}
+
+} // namespace blkfilter::redirect
