@@ -4,13 +4,15 @@
  *
  *   main.c      the filter on one device: attach, bios, points
  *   command.c   what userspace asks for
- *   job.c       a migration or redirect: its beginning, its states, its end
+ *   start.c     a migration or redirect begins
+ *   job.c       its states, its end
  *   target.c    the target: opened, checked, let go
  *   io.c        taken bios: their records, and the worker that goes on with them
  *   step.c      bios that go to the target instead of the source
  *   pages.c     pages of our own
  *   dirty.c     which regions are to be copied, and who is at work where
  *   mirror.c    writes that go to both
+ *   late.c      and for which the application has waited long enough
  *   copy.c      copies: from the source to the target
  *   flush.c     flushes of the target, and what its cache may lose
  *   pace.c      what is copied next, and how fast; the watch over the job
@@ -402,16 +404,21 @@ unsigned long rd_target_timeout(void);
 u32 rd_target_retries(void);
 unsigned long rd_flush_interval(void);
 
+/* --- start.c --- */
+struct rd_job *rd_job_new(struct rd_filter *rd,
+			  struct blkfilter_redirect_start *start);
+int rd_job_start(struct rd_filter *rd, struct rd_job *job, u32 limit_ms);
+
 /* --- job.c --- */
 extern struct workqueue_struct *rd_wq;
 extern struct workqueue_struct *rd_watch_wq;
 int rd_jobs_init(void);
 void rd_jobs_exit(void);
-struct rd_job *rd_job_new(struct rd_filter *rd,
-			  struct blkfilter_redirect_start *start);
+void rd_job_end_work(struct work_struct *work);
+void rd_job_free(struct rd_job *job);
+void rd_job_free_work(struct work_struct *work);
 struct rd_job *rd_job_get(struct rd_filter *rd);
 void rd_job_put(struct rd_job *job);
-int rd_job_start(struct rd_filter *rd, struct rd_job *job, u32 limit_ms);
 void rd_job_tell(struct rd_job *job, u32 from, u32 error);
 void rd_job_update(struct rd_job *job);
 bool rd_job_end(struct rd_job *job, u32 state, int error);
@@ -500,8 +507,10 @@ static inline bool rd_ranges_meet(const struct rd_range *a,
 /* --- mirror.c --- */
 void rd_mirror(struct rd_io *io);
 void rd_starved_go(struct rd_job *job);
-void rd_mirror_late(struct rd_job *job);
 void rd_target_work(struct work_struct *work);
+
+/* --- late.c --- */
+void rd_mirror_late(struct rd_job *job);
 
 /* --- copy.c --- */
 
