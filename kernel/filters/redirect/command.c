@@ -8,17 +8,30 @@
 #include <linux/uaccess.h>
 #include "rd.h"
 
+/* Bytes of the smallest ones that were ever published. */
+#define RD_START_OLDEST		80
+#define RD_STATUS_OLDEST	176
+
 /* --- start --- */
 
 static int rd_start_check(const struct blkfilter_redirect_start *start)
 {
-	if (start->flags & ~BLKFILTER_REDIRECT_NO_RECORD || start->reserved ||
+	u32 place = start->flags & (BLKFILTER_REDIRECT_NO_RECORD |
+				    BLKFILTER_REDIRECT_RECORD);
+
+	if (start->flags & ~(BLKFILTER_REDIRECT_NO_RECORD |
+			     BLKFILTER_REDIRECT_RECORD |
+			     BLKFILTER_REDIRECT_CONTINUE) ||
+	    start->reserved || start->reserved2 ||
+	    hweight32(place) > 1 ||
+	    (start->flags & BLKFILTER_REDIRECT_CONTINUE &&
+	     start->flags & BLKFILTER_REDIRECT_NO_RECORD) ||
+	    (start->mode == BLKFILTER_REDIRECT_ONLY &&
+	     start->flags & ~BLKFILTER_REDIRECT_NO_RECORD) ||
 	    start->mode > BLKFILTER_REDIRECT_BACKGROUND ||
 	    start->in_flight > RD_IN_FLIGHT_MOST ||
 	    !memchr_inv(start->id, 0, sizeof(start->id)))
 		return -EINVAL;
-	if (start->mode != BLKFILTER_REDIRECT_ONLY && !start->flags)
-		return -EOPNOTSUPP;
 	return 0;
 }
 
@@ -27,6 +40,7 @@ static int rd_start(struct rd_filter *rd, struct blkfilter_redirect_start *start
 {
 	struct rd_job *job = rd_job_get(rd);
 	bool busy;
+	int ret;
 
 	if (job) {
 		busy = !rd_job_is_over(job);
@@ -39,13 +53,17 @@ static int rd_start(struct rd_filter *rd, struct blkfilter_redirect_start *start
 	job = rd_job_new(rd, start);
 	if (IS_ERR(job))
 		return PTR_ERR(job);
-	return rd_job_start(rd, job, start->limit_ms);
+	ret = rd_job_start(rd, job, start->limit_ms);
+	return ret == -EUCLEAN ?
+	       rd_refuse(&start->refused, BLKFILTER_REDIRECT_RECORD_WRITTEN, ret) :
+	       ret;
 }
 
 static int rd_ctl_start(struct rd_filter *rd, u8 __user *buf, u32 *plen)
 {
 	struct blkfilter_redirect_start start;
-	int ret = blkfilter_copy_in(&start, sizeof(start), buf, *plen);
+	int ret = blkfilter_copy_in_grown(&start, RD_START_OLDEST, sizeof(start),
+					  buf, *plen);
 
 	if (ret)
 		return ret;
@@ -57,7 +75,8 @@ static int rd_ctl_start(struct rd_filter *rd, u8 __user *buf, u32 *plen)
 		return -EINTR;
 	ret = rd_start(rd, &start);
 	mutex_unlock(&rd->control);
-	return blkfilter_copy_out(buf, plen, &start, sizeof(start)) ?: ret;
+	return blkfilter_copy_out(buf, plen, &start,
+				  min_t(size_t, start.size, sizeof(start))) ?: ret;
 }
 
 /* --- status --- */
@@ -96,21 +115,46 @@ static void rd_status_fill(struct rd_job *job,
 	status->attempts = job->attempts;
 }
 
+/* Under the lock. */
+static void rd_status_record(struct rd_record *record,
+			     struct blkfilter_redirect_status *status)
+{
+	u64 marked;
+
+	if (!record->kept)
+		return;
+	status->flags |= BLKFILTER_REDIRECT_RECORDED;
+	if (record->behind)
+		status->flags |= BLKFILTER_REDIRECT_RECORD_BEHIND;
+	if (record->found)
+		status->flags |= BLKFILTER_REDIRECT_CONTINUED;
+	status->record = record->device;
+	status->record_sector = record->sector;
+	status->record_error = record->error;
+	marked = (u64)bitmap_weight(record->marked, record->regions)
+		 << record->shift << SECTOR_SHIFT;
+	status->record_marked = min(marked, status->total);
+}
+
 static int rd_ctl_status(struct rd_filter *rd, u8 __user *buf, u32 *plen)
 {
 	struct blkfilter_redirect_status status;
-	int ret = blkfilter_copy_in(&status, sizeof(status), buf, *plen);
+	int ret = blkfilter_copy_in_grown(&status, RD_STATUS_OLDEST,
+					  sizeof(status), buf, *plen);
 	struct rd_job *job;
+	u32 size;
 
 	if (ret)
 		return ret;
+	size = min_t(u32, status.size, sizeof(status));
 	status = (struct blkfilter_redirect_status){
-		.size = sizeof(status), .state = BLKFILTER_REDIRECT_CREATED,
+		.size = size, .state = BLKFILTER_REDIRECT_CREATED,
 	};
 	job = rd_job_get(rd);
 	if (job) {
 		spin_lock_irq(&job->lock);
 		rd_status_fill(job, &status);
+		rd_status_record(&job->record, &status);
 		if (!job->end && rd_needs_fua(&job->target))
 			status.flags |= BLKFILTER_REDIRECT_FUA;
 		if (job->unseen)
@@ -119,7 +163,7 @@ static int rd_ctl_status(struct rd_filter *rd, u8 __user *buf, u32 *plen)
 		rd_job_put(job);
 	}
 	status.time_ns = ktime_get_boottime_ns();
-	return blkfilter_copy_out(buf, plen, &status, sizeof(status));
+	return blkfilter_copy_out(buf, plen, &status, size);
 }
 
 /* --- what is done to a migration that copies --- */
@@ -227,9 +271,13 @@ static int rd_wait_over(struct rd_job *job)
 
 static int rd_cancel(struct rd_job *job)
 {
-	if (!rd_job_end(job, BLKFILTER_REDIRECT_CONCLUDED, 0) &&
-	    READ_ONCE(job->mode) == RD_REDIRECT)
-		return -EBUSY;
+	enum rd_mode mode;
+
+	if (!rd_job_end(job, BLKFILTER_REDIRECT_CONCLUDED, 0)) {
+		mode = READ_ONCE(job->mode);
+		if (mode == RD_REDIRECT || mode == RD_DECIDE)
+			return -EBUSY;
+	}
 	return rd_wait_over(job);
 }
 

@@ -75,6 +75,7 @@ static u32 rd_state_now(const struct rd_job *job)
  */
 void rd_job_update(struct rd_job *job)
 {
+	bool ready = false;
 	u32 from;
 
 	spin_lock_irq(&job->lock);
@@ -85,8 +86,12 @@ void rd_job_update(struct rd_job *job)
 		job->state = rd_state_now(job);
 		rd_job_tell(job, from, job->error);
 		wake_up_all(&job->wait);
+		/* It says so, too. */
+		ready = ready || job->state == BLKFILTER_REDIRECT_READY;
 	}
 	spin_unlock_irq(&job->lock);
+	if (ready)
+		rd_record_ask(job);
 }
 
 bool rd_job_is_over(struct rd_job *job)
@@ -122,7 +127,7 @@ static bool rd_is_idle(struct rd_job *job)
 	bool idle;
 
 	spin_lock_irq(&job->lock);
-	idle = !job->busy;
+	idle = !job->busy && !job->record.busy;
 	spin_unlock_irq(&job->lock);
 	return idle;
 }
@@ -132,10 +137,13 @@ void rd_job_end_work(struct work_struct *work)
 	struct rd_job *job = container_of(work, struct rd_job, ending);
 	u32 from;
 
+	rd_record_end(job);
 	wait_event(job->wait, rd_is_idle(job));
 	/* Whatever kicks it from now on, it sees the end, and no target. */
 	cancel_delayed_work_sync(&job->copying);
 	cancel_delayed_work_sync(&job->watch);
+	cancel_delayed_work_sync(&job->record.writing);
+	rd_target_close(&job->record.place);
 	rd_target_close(&job->target);
 	if (job->end == BLKFILTER_REDIRECT_FAILED)
 		pr_warn("the migration of %s has ended: error %u\n",
@@ -162,7 +170,8 @@ void rd_job_ends(struct rd_job *job, u32 state, int error)
 	if (error)
 		job->error = -error;
 	job->state = BLKFILTER_REDIRECT_ABORTING;
-	WRITE_ONCE(job->mode, RD_PASS);
+	/* Until the record is concluded what is written has to be marked. */
+	WRITE_ONCE(job->mode, job->record.open ? RD_MIRROR : RD_PASS);
 	list_splice_tail_init(&job->held, &job->again);
 	rd_release_waiters(job);
 	rd_kick(job);
@@ -177,7 +186,7 @@ void rd_job_ends(struct rd_job *job, u32 state, int error)
 }
 
 /*
- * rd_job_end() - the job ends, in a moment, unless it is redirected
+ * rd_job_end() - the job ends, in a moment, unless it is redirected, or just about to be
  * @state: that it ends in.
  * @error: why, a negative errno, or 0.
  *
@@ -192,7 +201,7 @@ bool rd_job_end(struct rd_job *job, u32 state, int error)
 	bool ends;
 
 	spin_lock_irqsave(&job->lock, flags);
-	ends = !job->end && job->mode != RD_REDIRECT;
+	ends = !job->end && job->mode != RD_REDIRECT && job->mode != RD_DECIDE;
 	if (ends)
 		rd_job_ends(job, state, error);
 	spin_unlock_irqrestore(&job->lock, flags);
@@ -218,6 +227,7 @@ void rd_job_free(struct rd_job *job)
 		destroy_workqueue(job->target_wq);
 	if (job->wq)
 		destroy_workqueue(job->wq);
+	rd_record_free(job);
 	rd_target_close(&job->target);
 	rd_copies_free(job);
 	rd_flush_free(job);

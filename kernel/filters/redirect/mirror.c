@@ -10,7 +10,7 @@
  * last on either side; for operations other than writes, as what the device makes of them
  * is its own affair; for data that is encrypted on its way down; without memory; for
  * more than the memory that all may use; where it would have to wait while a point is
- * coming.
+ * coming.  Before it goes anywhere, the record says that it may.
  */
 #include <linux/blk-crypto.h>
 #include "rd.h"
@@ -320,6 +320,8 @@ static bool rd_mirror_admit(struct rd_job *job, struct rd_io *io)
 		rd_kick(job);
 		return false;
 	}
+	if (!rd_record_admits(job, io))
+		return false;
 	both = rd_is_blocking(job) && rd_goes_to_both(job, io);
 	if (both)
 		waiters = rd_mirror_obstacle(job, io);

@@ -18,10 +18,11 @@
  *   pace.c      what is copied next, and how fast; the watch over the job
  *   verify.c    both sides are compared
  *   cutover.c   from copying to redirecting
+ *   record*.c   what is copied, and who is the current one, on stable storage: record.h
  *
  * What a bio meets is decided by the job's mode.  It changes at an instant (no bio
  * is in the filter then), but for two cases: a mirror may end at any time, and from
- * RD_HOLD it becomes another one while bios are held.  A bio looks at rd_filter.job and
+ * RD_HOLD and RD_DECIDE it becomes another one while bios are held.  A bio looks at rd_filter.job and
  * the mode without a lock; where the mode may change under it, it is looked at once
  * more under rd_job.lock.
  *
@@ -65,6 +66,7 @@
 /* Planted faults, for `./dev test --faults` only: never defined otherwise. */
 #define rd_fault(name) __is_defined(BLKFILTER_FAULT_##name)
 
+struct rd_io;
 struct rd_job;
 
 /**
@@ -77,6 +79,7 @@ struct rd_job;
  *           it has returned.
  * @settled: no write from before the first filter is left; set once.
  * @leaving: the filter is being detached, or its device is gone; set once.
+ * @gone:    its device is gone; set once.
  * @lock:    for all that follows.
  * @next:    what becomes @job.
  */
@@ -91,6 +94,7 @@ struct rd_filter {
 	} arm;
 	bool settled;
 	bool leaving;
+	bool gone;
 
 	spinlock_t lock;	/* for all that follows */
 	struct rd_job *next;
@@ -106,6 +110,7 @@ enum rd_mode {
 	RD_PASS,	/* nothing */
 	RD_MIRROR,	/* writes are sent to the target too, or noted as dirty */
 	RD_HOLD,	/* writes are held: the target is being flushed */
+	RD_DECIDE,	/* so, and nothing ends it: it is being recorded */
 	RD_REDIRECT,	/* the target */
 };
 
@@ -116,6 +121,8 @@ enum rd_mode {
  * @file:    open exclusively.
  * @bdev:    the device.
  * @first:   sector that the range of the source begins at.
+ * @used:    sectors of it that are used from there on.
+ * @flt:     the filter of the source.
  * @source:  the source, and its range, in absolute sectors.
  * @start:   likewise.
  * @sectors: likewise.
@@ -131,6 +138,8 @@ struct rd_target {
 	struct file *file;
 	struct block_device *bdev;
 	sector_t first;
+	sector_t used;
+	struct blkfilter *flt;
 	struct gendisk *source;
 	sector_t start;
 	sector_t sectors;
@@ -140,6 +149,8 @@ struct rd_target {
 	bool copy_writes;
 	u32 alignment;
 };
+
+#include "record.h"
 
 /* Sectors of the source's range, both ends included; of it or of its copies. */
 struct rd_range {
@@ -300,6 +311,7 @@ struct rd_flush {
  * @late:    writes in @both whose bio has ended, but for the target's part.
  * @memory:  bytes in pages of ours.
  * @flush:   see there.
+ * @record:  see record.h.
  * @idle, @waiting, @ready, @copied: copies: free; until writes have completed; to be
  *           read; to be written.
  * @nr_copies: how many exist; @nr_active: not free, @copying_sectors of them.
@@ -371,6 +383,7 @@ struct rd_job {
 	u32 late;
 	u64 memory;
 	struct rd_flush flush;
+	struct rd_record record;
 	struct list_head idle;
 	struct list_head waiting;
 	struct list_head ready;
@@ -403,6 +416,7 @@ int rd_ctl(struct blkfilter *flt, unsigned int cmd, u8 __user *buf, u32 *plen);
 unsigned long rd_target_timeout(void);
 u32 rd_target_retries(void);
 unsigned long rd_flush_interval(void);
+unsigned long rd_record_interval(void);
 
 /* --- start.c --- */
 struct rd_job *rd_job_new(struct rd_filter *rd,
@@ -441,6 +455,13 @@ static inline bool rd_leaves_alone(const struct rd_job *job)
 }
 
 /* --- target.c --- */
+int rd_refuse(u32 *refused, u32 why, int error);
+bool rd_overlaps_source(const struct rd_target *target,
+			struct block_device *bdev, sector_t sector,
+			sector_t sectors);
+int rd_target_drop_cache(struct rd_target *target);
+int rd_target_list(struct rd_target *target, u32 *refused);
+struct file *rd_target_claim(struct file *file, u32 *refused);
 int rd_target_open(struct rd_job *job, struct blkfilter_redirect_start *start);
 void rd_target_close(struct rd_target *target);
 bool rd_target_dead(const struct rd_target *target);
@@ -553,7 +574,8 @@ struct rd_copy {
 /* Writes go to both.  Under the lock. */
 static inline bool rd_is_blocking(const struct rd_job *job)
 {
-	return (job->blocking || job->pending) && !job->paused && !job->down;
+	return (job->blocking || job->pending) && !rd_leaves_alone(job) &&
+	       !job->down;
 }
 
 struct rd_copy *rd_copy_new(struct rd_job *job, gfp_t memory);

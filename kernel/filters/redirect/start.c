@@ -45,11 +45,16 @@ static int rd_job_init(struct rd_job *job, struct blkfilter_redirect_start *star
 					 job->target.source->disk_name);
 	if (!job->wq || !job->target_wq)
 		return -ENOMEM;
-	ret = rd_target_open(job, start) ?: rd_job_ios_init(job);
-	if (!ret && job->copies_data)
+	ret = rd_target_open(job, start) ?: rd_record_open(job, start) ?:
+	      rd_job_ios_init(job);
+	if (!ret && job->copies_data && !rd_record_redirected(&job->record))
 		ret = rd_dirty_init(job) ?: rd_flush_init(job) ?:
 		      rd_copies_init(job);
-	return ret;
+	if (ret || !job->record.kept)
+		return ret;
+	ret = rd_record_begin(job);
+	return ret ? rd_refuse(&start->refused, BLKFILTER_REDIRECT_RECORD_IO,
+			       ret) : 0;
 }
 
 /*
@@ -76,6 +81,12 @@ struct rd_job *rd_job_new(struct rd_filter *rd,
 	INIT_WORK(&job->ending, rd_job_end_work);
 	INIT_WORK(&job->freeing, rd_job_free_work);
 	INIT_WORK(&job->flush.work, rd_flush_work);
+	INIT_DELAYED_WORK(&job->record.writing, rd_record_work);
+	INIT_DELAYED_WORK(&job->record.sweeping, rd_record_sweep);
+	init_completion(&job->record.done);
+	INIT_LIST_HEAD(&job->record.waiting);
+	INIT_LIST_HEAD(&job->record.place.link);
+	INIT_LIST_HEAD(&job->record.place.seen);
 	INIT_LIST_HEAD(&job->again);
 	INIT_LIST_HEAD(&job->held);
 	INIT_LIST_HEAD(&job->starved);
@@ -117,15 +128,19 @@ static bool rd_is_stale(const struct rd_job *job)
 static int rd_instant_start(struct rd_filter *rd)
 {
 	struct rd_job *job = rd->next;
+	bool copies = job->dirty;
 
 	if (rd_is_stale(job))
 		return -ESTALE;
+	if (job->record.found && rd_source_was_written(job))
+		return -EUCLEAN;
 	spin_lock_irq(&rd->lock);
 	swap(rd->job, rd->next);
 	spin_lock(&job->lock);
 	job->started_ns = ktime_get_boottime_ns();
 	job->flush.since = jiffies;
-	WRITE_ONCE(job->mode, job->copies_data ? RD_MIRROR : RD_REDIRECT);
+	job->record.open = job->record.kept && copies;
+	WRITE_ONCE(job->mode, copies ? RD_MIRROR : RD_REDIRECT);
 	spin_unlock(&job->lock);
 	spin_unlock_irq(&rd->lock);
 	return 0;
@@ -163,6 +178,7 @@ int rd_job_start(struct rd_filter *rd, struct rd_job *job, u32 limit_ms)
 	if (job->copies_data) {
 		rd_copy_kick(job);
 		rd_watch_begin(job);
+		rd_record_sweep_soon(job);
 	}
 	return 0;
 }
