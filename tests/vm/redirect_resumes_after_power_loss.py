@@ -6,7 +6,6 @@ import mmap
 import os
 import random
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -14,53 +13,15 @@ import uuid
 
 import redirect as r
 import redirect_record as record
-from blkfilter import expect, expect_errno, transfer, wait_until
-from redirect import BACKGROUND, BLOCKING, Redirect, content, discard, remap
+from blkfilter import Events, expect, expect_errno, transfer, wait_until
+from redirect import BACKGROUND, BLOCKING, content, remap
+from redirect_migration import BLOCK, DISKS, REGION, SECTORS, Migration, devices, error, fresh, linear, put, slow
 
-DISKS = dict(zip(["from", "onto", "record", "from2", "onto2", "record2"], sys.argv[1:], strict=True))
 chance = random.Random(int(os.environ["SEED"]))
 rounds = int(os.environ["ROUNDS"])
-BLOCK, SECTORS = 4096, 32768
-BLOCKS = SECTORS // 8
-# Blocks that the application writes to: of 6 of the 32 regions.
-HOT = 6 * 128
-
-
-def sectors(name: str) -> int:
-    return int(open(f"/sys/class/block/{DISKS[name]}/size").read())
-
-
-def linear(name: str) -> str:
-    return f"0 {sectors(name)} linear /dev/{DISKS[name]} 0"
-
-
-def error(name: str) -> str:
-    return f"0 {sectors(name)} error"
-
-
-def slow(name: str, ms: int) -> str:
-    disk = f"/dev/{DISKS[name]} 0"
-    return f"0 {sectors(name)} delay {disk} 0 {disk} {ms} {disk} {ms}"
-
-
-def make(name: str, table: str | None = None) -> str:
-    """A mapped device that has just appeared. Returns the kernel's name."""
-    subprocess.run(["dmsetup", "create", name], input=table or linear(name), text=True, check=True)
-    return subprocess.check_output(
-        ["dmsetup", "info", "-c", "--noheadings", "-o", "blkdevname", name], text=True
-    ).strip()
-
-
-def drop(*names: str) -> None:
-    for name in names:
-        subprocess.check_call(["dmsetup", "remove", "--retry", name])
-
-
-def put(disk: str, offset: int, data: bytes) -> None:
-    with open(f"/dev/{disk}", "r+b", buffering=0) as file:
-        os.pwrite(file.fileno(), data, offset)
-        os.fsync(file.fileno())
-    subprocess.check_call(["blockdev", "--flushbufs", f"/dev/{disk}"])
+# Blocks that the application writes to: of 4 of the 16 regions.
+HOT = 4 * REGION
+devices(sys.argv[1:])
 
 
 class Application(threading.Thread):
@@ -105,44 +66,6 @@ class Application(threading.Thread):
             got = struct.unpack_from("=Q", data, block * BLOCK)[0]
             if got < number or data[block * BLOCK : (block + 1) * BLOCK] != struct.pack("=Q", got) * (BLOCK // 8):
                 sys.exit(f"{name}: block {block} has {got} and not {number}")
-
-
-class Migration:
-    """One from what is under source to what is under target; its record on the target or on a device of its own."""
-
-    def __init__(self, copy: str, ident: bytes, own: bool, target_sector: int = 0):
-        self.copy, self.ident, self.own, self.at = copy, ident, own, target_sector
-        self.source, self.target, self.place = (make(name + copy) for name in ("from", "onto", "record"))
-        self.redirect = Redirect(self.source).attach()
-
-    def start(self, mode: int = BLOCKING, flags: int = 0, **named) -> None:
-        fd = os.open(f"/dev/{self.place}", os.O_RDWR)
-        try:
-            self.redirect.start(
-                f"/dev/{self.target}", mode, ident=named.pop("ident", self.ident), record=fd,
-                flags=flags | (r.RECORD if self.own else 0), target_sector=named.pop("target_sector", self.at), **named,
-            )  # fmt: skip
-        finally:
-            os.close(fd)
-
-    @property
-    def record(self) -> record.Record | None:
-        """What lies there."""
-        if self.own:
-            return record.read(DISKS["record" + self.copy])
-        return record.read(DISKS["onto" + self.copy], self.at + SECTORS)
-
-    def same(self) -> bool:
-        source, target = (DISKS[name + self.copy] for name in ("from", "onto"))
-        return content(source) == content(target, (self.at + SECTORS) * 512)[self.at * 512 :]
-
-    def end(self) -> None:
-        if self.redirect.state == "redirected":
-            self.redirect.finish()
-        elif self.redirect.state not in ("concluded", "failed", "created"):
-            self.redirect.cancel()
-        self.redirect.detach()
-        drop("from" + self.copy, "onto" + self.copy, "record" + self.copy)
 
 
 def power_loss(application: Application) -> dict[int, int]:
@@ -199,13 +122,6 @@ def migration_record(migration: Migration) -> record.Record:
     return left
 
 
-def fresh() -> None:
-    """Other data everywhere, and no record."""
-    put(DISKS["from"], 0, os.urandom(16 << 20))
-    put(DISKS["onto"], 0, bytes(sectors("onto") * 512))
-    put(DISKS["record"], 0, bytes(1 << 20))
-
-
 def begun(own: bool, mode: int = BLOCKING, **named) -> Migration:
     fresh()
     migration = Migration("", uuid.uuid4().bytes, own, 8 * chance.randrange(100))
@@ -223,9 +139,9 @@ print("--- at random moments")
 for round in range(rounds):
     own, mode = bool(round % 2), (BLOCKING, BACKGROUND)[round // 2 % 2]
     print(f"round {round}: {'record apart' if own else 'on the target'}, {'background' if mode == BACKGROUND else 'blocking'}")
-    migration = begun(own, mode, rate=3 << 20)
+    migration = begun(own, mode, rate=2 << 20)
     application = Application(migration.source, 0.002)
-    time.sleep(2.5)
+    time.sleep(2.2)
     goes_on(migration, power_loss(application))
     migration.redirect.set(rate=0)
     migration.redirect.wait("ready")
@@ -265,28 +181,35 @@ def flushes(name: str) -> int:
 
 
 before, generation = flushes("record"), migration.record.generation
-transfer(migration.source, 1000 * BLOCK, BLOCK)
+sides = [flushes(name) for name in ("from", "onto")]
+transfer(migration.source, 700 * BLOCK, BLOCK)
 clean(migration)
 grown = migration.record.generation - generation
 if not 2 <= grown <= flushes("record") - before:
     sys.exit(f"{grown} times written, {flushes('record') - before} flushes")
+for name, flushed in zip(("from", "onto"), sides):
+    if flushes(name) == flushed:
+        sys.exit(f"{name} was not flushed before the mark went")
 
 print("--- it cannot be written")
+events = Events()
 remap("record", error("record"))
-transfer(migration.source, 2000 * BLOCK, BLOCK)
+transfer(migration.source, 900 * BLOCK, BLOCK)
 migration.redirect.wait("standby")
 status = migration.redirect.status()
 expect((errno.EIO, errno.EIO), (status["error"], status["record_error"]), "errors")
 expect(r.RECORDED | r.RECORD_BEHIND, status["flags"], "flags")
+told = [(r.STATES[event.value], struct.unpack_from("=II", event.data, 16)[1]) for event in events.take()]
+expect([("ready", errno.EIO), ("standby", errno.EIO)], told, "events")
 remap("record", linear("record"))
 wait_until("it is not behind any more", lambda: migration.redirect.status()["flags"] == r.RECORDED)
-expect({2000 // 128}, migration.record.marked, "what is marked")
+expect({900 // REGION}, migration.record.marked, "what is marked")
 migration.redirect.resume()
 migration.redirect.wait("ready")
 remap("record", error("record"))
 expect_errno(errno.EIO, "cut-over", migration.redirect.cutover)
 expect("ready", migration.redirect.wait("ready"), "state")
-transfer(migration.source, 2001 * BLOCK, BLOCK)
+transfer(migration.source, 901 * BLOCK, BLOCK)
 remap("record", linear("record"))
 migration.redirect.wait("ready")
 clean(migration)

@@ -10,13 +10,13 @@
 . "$SRC/tests/vm/lib/blkfilter.sh"
 . "$SRC/tests/vm/lib/redirect.sh"
 
-load_redirect record_clean=1
-export ROUNDS=$((SOAK ? 60 : KERNEL_IS_DEBUG ? 2 : 6))
+load_redirect record_clean=1 target_flush=3600
+export ROUNDS=$((SOAK ? 60 : KERNEL_IS_DEBUG ? 2 : 4))
 modprobe dm-delay
 # Source, target, record; and what a power loss has left of them.
 names=()
-for name in a:16 b:18 r:1 x:16 y:18 z:1; do
-    null_disk "${name%:*}" size="${name#*:}" irqmode=2 completion_nsec=100000 $([ "${name%:*}" != r ] || echo cache_size=1)
+for name in a:8 b:9 r:1 x:8 y:9 z:1; do
+    null_disk "${name%:*}" size="${name#*:}" irqmode=2 completion_nsec=100000 cache_size=1
     names+=("$NULL_DISK")
 done
 for name in from onto record from2 onto2 record2; do

@@ -187,6 +187,7 @@ static void rd_copying_over(struct rd_job *job)
 	cancel_delayed_work_sync(&job->copying);
 	cancel_delayed_work_sync(&job->watch);
 	cancel_delayed_work_sync(&job->record.sweeping);
+	flush_work(&job->flush.work);
 	rd_copies_free(job);
 	rd_flush_free(job);
 	spin_lock_irq(&job->lock);

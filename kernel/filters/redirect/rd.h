@@ -4,6 +4,7 @@
  *
  *   main.c      the filter on one device: attach, bios, points
  *   command.c   what userspace asks for
+ *   status.c    how it is
  *   start.c     a migration or redirect begins
  *   job.c       its states, its end
  *   target.c    the target: opened, checked, let go
@@ -411,6 +412,9 @@ int rd_point(struct rd_filter *rd, int (*instant)(struct rd_filter *rd),
 
 /* --- command.c --- */
 int rd_ctl(struct blkfilter *flt, unsigned int cmd, u8 __user *buf, u32 *plen);
+
+/* --- status.c --- */
+int rd_ctl_status(struct rd_filter *rd, u8 __user *buf, u32 *plen);
 
 /* --- main.c: parameters --- */
 unsigned long rd_target_timeout(void);

@@ -151,6 +151,8 @@ bool rd_record_admits(struct rd_job *job, struct rd_io *io)
  */
 void rd_record_is_behind(struct rd_job *job)
 {
+	if (!job->record.behind)
+		rd_job_tell(job, job->state, job->record.error);
 	job->record.behind = true;
 	rd_record_let_go(job);
 	if (job->end || job->paused)
@@ -324,8 +326,9 @@ static void rd_record_sweep_once(struct rd_job *job)
 	spin_unlock_irq(&job->lock);
 	if (!rd_record_look(job, false, errors))
 		return;
-	if (rd_flush_source(job) ||
-	    rd_flush_target(job, jiffies_to_msecs(rd_target_timeout())))
+	if (!rd_fault(RD_CLEAN_UNFLUSHED) &&
+	    (rd_flush_source(job) ||
+	     rd_flush_target(job, jiffies_to_msecs(rd_target_timeout()))))
 		return;
 	if (rd_record_look(job, true, errors))
 		rd_record_ask(job);

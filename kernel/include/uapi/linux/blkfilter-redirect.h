@@ -260,7 +260,8 @@ struct blkfilter_redirect_status {
 #define BLKFILTER_REDIRECT_RECORDED	(1U << 2)
 /*
  * The record could not be written, and the source was written to without it: until this
- * flag goes, it must not be continued after a restart.
+ * flag goes, it must not be continued after a restart.  Told by an event, too, of the
+ * state that it is in already, with the error.
  */
 #define BLKFILTER_REDIRECT_RECORD_BEHIND (1U << 3)
 /* It goes on with what a record has said. */
