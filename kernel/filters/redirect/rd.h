@@ -23,9 +23,9 @@
  *
  * What a bio meets is decided by the job's mode.  It changes at an instant (no bio
  * is in the filter then), but for two cases: a mirror may end at any time, and from
- * RD_HOLD and RD_DECIDE it becomes another one while bios are held.  A bio looks at rd_filter.job and
- * the mode without a lock; where the mode may change under it, it is looked at once
- * more under rd_job.lock.
+ * RD_HOLD and RD_DECIDE it becomes another one while bios are held.  A bio looks at
+ * rd_filter.job and the mode without a lock; where the mode may change under it, it is
+ * looked at once more under rd_job.lock.
  *
  * Source and target become the same, and stay so, by three rules.  A write that goes
  * to both carries pages of ours, which nobody changes on the way.  While a region is

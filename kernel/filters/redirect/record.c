@@ -284,28 +284,35 @@ static bool rd_record_look(struct rd_job *job, bool clear, u64 errors)
 	return any && may;
 }
 
-static void rd_source_flushed(struct bio *bio)
+static void rd_source_io_end(struct bio *bio)
 {
 	complete(bio->bi_private);
+}
+
+/* A bio of our own to the source; waits for it.  Return: 0 or a negative errno. */
+int rd_source_io(struct rd_job *job, struct bio *bio)
+{
+	DECLARE_COMPLETION_ONSTACK(done);
+	int ret;
+
+	bio->bi_private = &done;
+	bio->bi_end_io = rd_source_io_end;
+	blkfilter_submit_below(job->flt, bio);
+	wait_for_completion_io(&done);
+	ret = blk_status_to_errno(bio->bi_status);
+	bio_uninit(bio);
+	return ret;
 }
 
 static int rd_flush_source(struct rd_job *job)
 {
 	struct block_device *source = job->target.source->part0;
-	DECLARE_COMPLETION_ONSTACK(done);
 	struct bio bio;
-	int ret;
 
 	if (!bdev_write_cache(source))
 		return 0;
 	bio_init(&bio, source, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
-	bio.bi_private = &done;
-	bio.bi_end_io = rd_source_flushed;
-	blkfilter_submit_below(job->flt, &bio);
-	wait_for_completion_io(&done);
-	ret = blk_status_to_errno(bio.bi_status);
-	bio_uninit(&bio);
-	return ret;
+	return rd_source_io(job, &bio);
 }
 
 /*

@@ -125,6 +125,7 @@ void rd_record_want(struct rd_job *job, sector_t first, sector_t last);
 void rd_record_wait(struct rd_job *job);
 void rd_record_is_behind(struct rd_job *job);
 void rd_record_let_go(struct rd_job *job);
+int rd_source_io(struct rd_job *job, struct bio *bio);
 void rd_record_sweep(struct work_struct *work);
 void rd_record_sweep_soon(struct rd_job *job);
 

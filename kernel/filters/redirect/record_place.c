@@ -199,8 +199,31 @@ static void rd_record_take(struct rd_record *record)
 }
 
 /*
- * Has the source been written to, or may it have been, since it appeared?  What was
- * written then is not in the record.  At the instant: what is on its way is not counted.
+ * Does the source count what is done to it?  It can be switched off, and not every driver
+ * that could says that it does: so a read is to be counted.  What was read is of no
+ * interest, nor is what was in its memory.
+ */
+static bool rd_source_counts(struct rd_job *job)
+{
+	struct block_device *source = job->target.source->part0;
+	unsigned long before = part_stat_read(source, sectors[STAT_READ]);
+	struct bio_vec vec = {
+		.bv_page = job->record.page,
+		.bv_len = bdev_logical_block_size(source),
+	};
+	struct bio bio;
+
+	bio_init(&bio, source, &vec, 1, REQ_OP_READ | REQ_SYNC);
+	bio.bi_vcnt = 1;
+	bio.bi_iter.bi_size = vec.bv_len;
+	bio.bi_iter.bi_sector = job->start;
+	return !rd_source_io(job, &bio) &&
+	       part_stat_read(source, sectors[STAT_READ]) != before;
+}
+
+/*
+ * Has the source been written to since it appeared?  What was written then is not in the
+ * record.  At the instant: what is on its way is not counted.
  */
 bool rd_source_was_written(struct rd_job *job)
 {
@@ -209,8 +232,7 @@ bool rd_source_was_written(struct rd_job *job)
 
 	rcu_read_lock();
 	bdev = READ_ONCE(job->flt->bdev);
-	written = !blk_queue_io_stat(bdev_get_queue(bdev)) ||
-		  part_stat_read(bdev, sectors[STAT_WRITE]) ||
+	written = part_stat_read(bdev, sectors[STAT_WRITE]) ||
 		  part_stat_read(bdev, sectors[STAT_DISCARD]);
 	rcu_read_unlock();
 	return written;
@@ -238,10 +260,10 @@ static int rd_record_continue(struct rd_job *job, u32 *refused)
 	ret = rd_record_fits(job, refused);
 	if (ret)
 		return ret;
-	if (rd_source_was_written(job))
+	rd_record_take(&job->record);
+	if (!rd_source_counts(job) || rd_source_was_written(job))
 		return rd_refuse(refused, BLKFILTER_REDIRECT_RECORD_WRITTEN,
 				 -EUCLEAN);
-	rd_record_take(&job->record);
 	return 0;
 }
 
