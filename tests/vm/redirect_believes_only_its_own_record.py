@@ -32,12 +32,12 @@ def flipped(data: bytes, *places: int) -> bytes:
 
 
 def refused(wanted: int, why: int, what: str, migration: Migration, **named) -> None:
-    before = left(), content(DISKS["record2"]), content(DISKS["onto2"])
+    before = content(DISKS["record2"]), content(DISKS["onto2"])
     state = migration.redirect.state
     error = expect_errno(wanted, what, migration.start, flags=named.pop("flags", r.CONTINUE), **named)
     expect(why, error.why, f"{what}: the reason")
     expect(state, migration.redirect.state, f"{what}: the state")
-    expect(True, before == (left(), content(DISKS["record2"]), content(DISKS["onto2"])), f"{what}: nothing was written")
+    expect(True, before == (content(DISKS["record2"]), content(DISKS["onto2"])), f"{what}: nothing was written")
 
 
 def continued(data: bytes, what: str) -> None:
@@ -63,16 +63,15 @@ transfer(first.source, 300 * BLOCK, BLOCK)
 good = left()
 for name in "from", "onto":
     put(DISKS[name + "2"], 0, content(DISKS[name]))
-slot = first.record.slot
-head, behind = slot * SLOT, (1 - slot) * SLOT
+slots = [record.parse(good[i * SLOT : (i + 1) * SLOT], i) for i in range(2)]
+behind = min((slot for slot in slots if slot), key=lambda slot: slot.generation).slot * SLOT
 
 print("--- not to be believed")
 second = Migration("2", ident, True)
-every = [place + offset for place in (0, SLOT) for offset in (record.MAP,)]
 for wanted, why, what, data in (
     (errno.ENODATA, r.RECORD_NONE, "none", bytes(2 * SLOT)),
     (errno.ENODATA, r.RECORD_NONE, "something else", os.urandom(2 * SLOT)),
-    (errno.EBADMSG, r.RECORD_DAMAGED, "a bit of the map", flipped(good, *every)),
+    (errno.EBADMSG, r.RECORD_DAMAGED, "a bit of the map", flipped(good, record.MAP, SLOT + record.MAP)),
     (errno.EBADMSG, r.RECORD_DAMAGED, "a bit behind the map", flipped(good, 8191, SLOT + 8191)),
     (errno.EBADMSG, r.RECORD_DAMAGED, "a bit of the checksum", flipped(good, 20, SLOT + 20)),
     (errno.EBADMSG, r.RECORD_DAMAGED, "a bit of the generation", flipped(good, 40, SLOT + 40)),
