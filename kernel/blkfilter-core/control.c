@@ -11,18 +11,21 @@
 #include "core.h"
 
 /**
- * blkfilter_copy_in() - copy an argument that begins with its size
+ * blkfilter_copy_in_grown() - copy an argument that begins with its size
  * @argument: to where.
- * @size:     bytes of it; none published was ever smaller.
+ * @oldest:   bytes of the smallest one that was ever published.
+ * @size:     bytes of it.
  * @user:     from where.
  * @room:     bytes there are at @user.
  *
- * An argument that is larger than ours is taken when the rest is zero.
+ * Of an argument that is smaller than ours the rest is zero; one that is larger is
+ * taken when its rest is.
  *
  * Return: 0, -EFAULT, -EINVAL (too small, or it says more than there is), -E2BIG
  * (larger, and used).
  */
-int blkfilter_copy_in(void *argument, size_t size, u8 __user *user, u32 room)
+int blkfilter_copy_in_grown(void *argument, size_t oldest, size_t size,
+			    u8 __user *user, u32 room)
 {
 	u32 given;
 
@@ -32,9 +35,18 @@ int blkfilter_copy_in(void *argument, size_t size, u8 __user *user, u32 room)
 		return -EFAULT;
 	if (given > PAGE_SIZE)
 		return -E2BIG;
-	if (given < size || given > room)
+	if (given < oldest || given > room)
 		return -EINVAL;
 	return copy_struct_from_user(argument, size, user, given);
+}
+EXPORT_SYMBOL_GPL(blkfilter_copy_in_grown);
+
+/**
+ * blkfilter_copy_in() - the same for an argument that has not grown yet
+ */
+int blkfilter_copy_in(void *argument, size_t size, u8 __user *user, u32 room)
+{
+	return blkfilter_copy_in_grown(argument, size, size, user, room);
 }
 EXPORT_SYMBOL_GPL(blkfilter_copy_in);
 

@@ -61,11 +61,12 @@ os.close(fd)
 
 print("--- arguments")
 target = f"/dev/{coarse}"
-expect_errno(errno.EINVAL, "flags", source.start, target, flags=6)
+expect_errno(errno.EINVAL, "flags", source.start, target, flags=r.CONTINUE)
 expect_errno(errno.EINVAL, "mode", source.start, target, 3, flags=1)
 expect_errno(errno.EINVAL, "in flight", source.start, target, r.BLOCKING, in_flight=65)
 expect_errno(errno.EINVAL, "id", source.start, target, ident=bytes(16))
-expect_errno(errno.EOPNOTSUPP, "a copy without a word about the record", source.start, target, r.BLOCKING, flags=0)
+for flags in r.NO_RECORD | r.RECORD, r.NO_RECORD | r.CONTINUE, 8:
+    expect_errno(errno.EINVAL, f"flags {flags}", source.start, target, r.BLOCKING, flags=flags)
 expect_errno(errno.EINVAL, "a range that is copied", source.start, target, r.BLOCKING, first=8, sectors=8)
 expect_errno(errno.EINVAL, "a beginning without an end", source.start, target, first=8)
 expect_errno(errno.EINVAL, "beyond the end", source.start, target, first=12 << 11, sectors=8)

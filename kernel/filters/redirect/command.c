@@ -8,17 +8,29 @@
 #include <linux/uaccess.h>
 #include "rd.h"
 
+/* Bytes of the smallest argument that was ever published. */
+#define RD_START_OLDEST		80
+
 /* --- start --- */
 
 static int rd_start_check(const struct blkfilter_redirect_start *start)
 {
-	if (start->flags & ~BLKFILTER_REDIRECT_NO_RECORD || start->reserved ||
+	u32 place = start->flags & (BLKFILTER_REDIRECT_NO_RECORD |
+				    BLKFILTER_REDIRECT_RECORD);
+
+	if (start->flags & ~(BLKFILTER_REDIRECT_NO_RECORD |
+			     BLKFILTER_REDIRECT_RECORD |
+			     BLKFILTER_REDIRECT_CONTINUE) ||
+	    start->reserved || start->reserved2 ||
+	    hweight32(place) > 1 ||
+	    (start->flags & BLKFILTER_REDIRECT_CONTINUE &&
+	     start->flags & BLKFILTER_REDIRECT_NO_RECORD) ||
+	    (start->mode == BLKFILTER_REDIRECT_ONLY &&
+	     start->flags & ~BLKFILTER_REDIRECT_NO_RECORD) ||
 	    start->mode > BLKFILTER_REDIRECT_BACKGROUND ||
 	    start->in_flight > RD_IN_FLIGHT_MOST ||
 	    !memchr_inv(start->id, 0, sizeof(start->id)))
 		return -EINVAL;
-	if (start->mode != BLKFILTER_REDIRECT_ONLY && !start->flags)
-		return -EOPNOTSUPP;
 	return 0;
 }
 
@@ -27,6 +39,7 @@ static int rd_start(struct rd_filter *rd, struct blkfilter_redirect_start *start
 {
 	struct rd_job *job = rd_job_get(rd);
 	bool busy;
+	int ret;
 
 	if (job) {
 		busy = !rd_job_is_over(job);
@@ -39,13 +52,17 @@ static int rd_start(struct rd_filter *rd, struct blkfilter_redirect_start *start
 	job = rd_job_new(rd, start);
 	if (IS_ERR(job))
 		return PTR_ERR(job);
-	return rd_job_start(rd, job, start->limit_ms);
+	ret = rd_job_start(rd, job, start->limit_ms);
+	return ret == -EUCLEAN ?
+	       rd_refuse(&start->refused, BLKFILTER_REDIRECT_RECORD_WRITTEN, ret) :
+	       ret;
 }
 
 static int rd_ctl_start(struct rd_filter *rd, u8 __user *buf, u32 *plen)
 {
 	struct blkfilter_redirect_start start;
-	int ret = blkfilter_copy_in(&start, sizeof(start), buf, *plen);
+	int ret = blkfilter_copy_in_grown(&start, RD_START_OLDEST, sizeof(start),
+					  buf, *plen);
 
 	if (ret)
 		return ret;
@@ -57,69 +74,8 @@ static int rd_ctl_start(struct rd_filter *rd, u8 __user *buf, u32 *plen)
 		return -EINTR;
 	ret = rd_start(rd, &start);
 	mutex_unlock(&rd->control);
-	return blkfilter_copy_out(buf, plen, &start, sizeof(start)) ?: ret;
-}
-
-/* --- status --- */
-
-/* Under the lock. */
-static void rd_status_fill(struct rd_job *job,
-			   struct blkfilter_redirect_status *status)
-{
-	struct rd_target *target = &job->target;
-
-	status->state = job->state;
-	status->error = job->error;
-	memcpy(status->id, job->id, sizeof(status->id));
-	status->target.major = target->major;
-	status->target.minor = target->minor;
-	status->target.diskseq = target->diskseq;
-	status->first_sector = job->first;
-	status->sectors = job->sectors;
-	status->target_sector = target->first;
-	status->held_ns = job->held_ns;
-	status->started_ns = job->started_ns;
-	if (!job->copies_data)
-		return;
-	status->mode = job->blocking ? BLKFILTER_REDIRECT_WRITE_BLOCKING :
-				       BLKFILTER_REDIRECT_BACKGROUND;
-	status->total = job->sectors << SECTOR_SHIFT;
-	status->remaining = rd_remaining(job);
-	status->copied = job->count.copied;
-	status->dirtied = job->count.dirtied;
-	status->mirrored = job->count.mirrored;
-	status->rate = job->rate;
-	status->in_flight = job->in_flight;
-	status->copies = job->nr_active;
-	status->waited = job->count.waited;
-	status->target_errors = job->count.target_errors;
-	status->attempts = job->attempts;
-}
-
-static int rd_ctl_status(struct rd_filter *rd, u8 __user *buf, u32 *plen)
-{
-	struct blkfilter_redirect_status status;
-	int ret = blkfilter_copy_in(&status, sizeof(status), buf, *plen);
-	struct rd_job *job;
-
-	if (ret)
-		return ret;
-	status = (struct blkfilter_redirect_status){
-		.size = sizeof(status), .state = BLKFILTER_REDIRECT_CREATED,
-	};
-	job = rd_job_get(rd);
-	if (job) {
-		spin_lock_irq(&job->lock);
-		rd_status_fill(job, &status);
-		if (!job->end && rd_needs_fua(&job->target))
-			status.flags |= BLKFILTER_REDIRECT_FUA;
-		if (job->unseen)
-			status.flags |= BLKFILTER_REDIRECT_UNSEEN;
-		spin_unlock_irq(&job->lock);
-		rd_job_put(job);
-	}
-	status.time_ns = ktime_get_boottime_ns();
-	return blkfilter_copy_out(buf, plen, &status, sizeof(status));
+	return blkfilter_copy_out(buf, plen, &start,
+				  min_t(size_t, start.size, sizeof(start))) ?: ret;
 }
 
 /* --- what is done to a migration that copies --- */
@@ -227,9 +183,13 @@ static int rd_wait_over(struct rd_job *job)
 
 static int rd_cancel(struct rd_job *job)
 {
-	if (!rd_job_end(job, BLKFILTER_REDIRECT_CONCLUDED, 0) &&
-	    READ_ONCE(job->mode) == RD_REDIRECT)
-		return -EBUSY;
+	enum rd_mode mode;
+
+	if (!rd_job_end(job, BLKFILTER_REDIRECT_CONCLUDED, 0)) {
+		mode = READ_ONCE(job->mode);
+		if (mode == RD_REDIRECT || mode == RD_DECIDE)
+			return -EBUSY;
+	}
 	return rd_wait_over(job);
 }
 

@@ -5,8 +5,10 @@
  * What is dirty is copied first, with writes going to both, until nothing is left.  Then a
  * point: at its instant nothing is on its way, and source and target are the same.
  * From there on writes are held in the filter, while the target is flushed; reads
- * go to the source, which nobody changes.  If all went well the writes that were held go to the
- * target, and so does everything else; if not, they go on as before.
+ * go to the source, which nobody changes.  The record is written once more, so that one that
+ * cannot be written is found while it is certain what it says, and then says that the target
+ * is the current one.  If all went well the writes that were held go to the target, and
+ * so does everything else; if not, they go on as before.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -85,6 +87,38 @@ static int rd_instant_hold(struct rd_filter *rd)
 	return ret;
 }
 
+/* From here on nobody but us decides where it goes. */
+static int rd_decide_begin(struct rd_job *job)
+{
+	int ret = 0;
+
+	spin_lock_irq(&job->lock);
+	if (job->mode != RD_HOLD || job->paused) {
+		ret = -ECANCELED;
+	} else if (!rd_is_clean(job)) {
+		ret = -EAGAIN;
+	} else {
+		job->record.open = false;
+		WRITE_ONCE(job->mode, RD_DECIDE);
+	}
+	spin_unlock_irq(&job->lock);
+	return ret;
+}
+
+/* What is on the target is all there, and the record can be written, and says so. */
+static int rd_settle(struct rd_job *job, u32 limit_ms)
+{
+	bool recorded = job->record.kept;
+	int ret = rd_flush_target(job, limit_ms);
+
+	if (!ret && recorded)
+		ret = rd_record_write(job, 0, msecs_to_jiffies(limit_ms));
+	ret = ret ?: rd_decide_begin(job);
+	if (!ret && recorded)
+		ret = rd_record_redirect(job);
+	return ret;
+}
+
 /* What was held goes to the target, for good; or on as before. */
 static int rd_decide(struct rd_job *job, int ret, ktime_t since)
 {
@@ -126,7 +160,7 @@ static int rd_cutover_try(struct rd_filter *rd, struct rd_job *job, u32 limit_ms
 	if (ret)
 		return ret;
 	since = ktime_get();
-	return rd_decide(job, rd_flush_target(job, limit_ms), since);
+	return rd_decide(job, rd_settle(job, limit_ms), since);
 }
 
 /* --- the command --- */
@@ -152,6 +186,8 @@ static void rd_copying_over(struct rd_job *job)
 
 	cancel_delayed_work_sync(&job->copying);
 	cancel_delayed_work_sync(&job->watch);
+	cancel_delayed_work_sync(&job->record.sweeping);
+	flush_work(&job->flush.work);
 	rd_copies_free(job);
 	rd_flush_free(job);
 	spin_lock_irq(&job->lock);

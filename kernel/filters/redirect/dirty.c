@@ -70,6 +70,7 @@ void rd_dirty_set(struct rd_job *job, sector_t first, sector_t last)
 {
 	u64 more = rd_regions_set(job, job->dirty, first, last);
 
+	rd_record_touch(job, first, last);
 	job->nr_dirty += more;
 	job->count.dirtied += more << (job->shift + SECTOR_SHIFT);
 }

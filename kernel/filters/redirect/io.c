@@ -117,6 +117,7 @@ static void rd_io_go(struct rd_io *io)
 			rd_io_pass(io);
 		break;
 	case RD_HOLD:
+	case RD_DECIDE:
 		rd_hold(io);
 		break;
 	case RD_PASS:
@@ -323,27 +324,27 @@ bool rd_take(struct rd_job *job, struct bio *bio, struct blkfilter_pos pos)
 void rd_hold(struct rd_io *io)
 {
 	struct rd_job *job = io->job;
+	bool held;
 
 	spin_lock_irq(&job->lock);
-	list_add_tail(&io->link, job->mode == RD_HOLD ? &job->held : &job->again);
-	if (job->mode != RD_HOLD)
+	held = job->mode == RD_HOLD || job->mode == RD_DECIDE;
+	list_add_tail(&io->link, held ? &job->held : &job->again);
+	if (!held)
 		rd_kick(job);
 	spin_unlock_irq(&job->lock);
 }
 
 /*
  * rd_let_go() - it is decided
- * @mode: what bios meet from now on; a redirect only if nothing is to be copied, and
- *        nobody has paused it.
+ * @mode: what bios meet from now on.
  *
  * Return: what they meet; RD_PASS: the job has ended meanwhile.
  */
 enum rd_mode rd_let_go(struct rd_job *job, enum rd_mode mode)
 {
 	spin_lock_irq(&job->lock);
-	if (job->mode == RD_HOLD) {
-		if (!rd_is_clean(job) || job->paused)
-			mode = RD_MIRROR;
+	if (job->mode == RD_HOLD || job->mode == RD_DECIDE) {
+		job->record.open = job->record.kept && mode == RD_MIRROR;
 		WRITE_ONCE(job->mode, mode);
 		list_splice_tail_init(&job->held, &job->again);
 		rd_kick(job);

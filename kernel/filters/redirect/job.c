@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A migration or a redirect: its beginning, its states, its end.
+ * A migration or a redirect: its states, its end.
  */
 #include <linux/slab.h>
 #include "rd.h"
-
-#define RD_IN_FLIGHT		8
 
 /* The ends of jobs, which wait for targets and close them. */
 struct workqueue_struct *rd_wq;
@@ -77,6 +75,7 @@ static u32 rd_state_now(const struct rd_job *job)
  */
 void rd_job_update(struct rd_job *job)
 {
+	bool ready = false;
 	u32 from;
 
 	spin_lock_irq(&job->lock);
@@ -87,8 +86,12 @@ void rd_job_update(struct rd_job *job)
 		job->state = rd_state_now(job);
 		rd_job_tell(job, from, job->error);
 		wake_up_all(&job->wait);
+		/* It says so, too. */
+		ready = ready || job->state == BLKFILTER_REDIRECT_READY;
 	}
 	spin_unlock_irq(&job->lock);
+	if (ready)
+		rd_record_ask(job);
 }
 
 bool rd_job_is_over(struct rd_job *job)
@@ -124,20 +127,23 @@ static bool rd_is_idle(struct rd_job *job)
 	bool idle;
 
 	spin_lock_irq(&job->lock);
-	idle = !job->busy;
+	idle = !job->busy && !job->record.busy;
 	spin_unlock_irq(&job->lock);
 	return idle;
 }
 
-static void rd_job_end_work(struct work_struct *work)
+void rd_job_end_work(struct work_struct *work)
 {
 	struct rd_job *job = container_of(work, struct rd_job, ending);
 	u32 from;
 
+	rd_record_end(job);
 	wait_event(job->wait, rd_is_idle(job));
 	/* Whatever kicks it from now on, it sees the end, and no target. */
 	cancel_delayed_work_sync(&job->copying);
 	cancel_delayed_work_sync(&job->watch);
+	cancel_delayed_work_sync(&job->record.writing);
+	rd_target_close(&job->record.place);
 	rd_target_close(&job->target);
 	if (job->end == BLKFILTER_REDIRECT_FAILED)
 		pr_warn("the migration of %s has ended: error %u\n",
@@ -164,7 +170,8 @@ void rd_job_ends(struct rd_job *job, u32 state, int error)
 	if (error)
 		job->error = -error;
 	job->state = BLKFILTER_REDIRECT_ABORTING;
-	WRITE_ONCE(job->mode, RD_PASS);
+	/* Until the record is concluded what is written has to be marked. */
+	WRITE_ONCE(job->mode, job->record.open ? RD_MIRROR : RD_PASS);
 	list_splice_tail_init(&job->held, &job->again);
 	rd_release_waiters(job);
 	rd_kick(job);
@@ -179,7 +186,7 @@ void rd_job_ends(struct rd_job *job, u32 state, int error)
 }
 
 /*
- * rd_job_end() - the job ends, in a moment, unless it is redirected
+ * rd_job_end() - the job ends, in a moment, unless it is redirected, or just about to be
  * @state: that it ends in.
  * @error: why, a negative errno, or 0.
  *
@@ -194,7 +201,7 @@ bool rd_job_end(struct rd_job *job, u32 state, int error)
 	bool ends;
 
 	spin_lock_irqsave(&job->lock, flags);
-	ends = !job->end && job->mode != RD_REDIRECT;
+	ends = !job->end && job->mode != RD_REDIRECT && job->mode != RD_DECIDE;
 	if (ends)
 		rd_job_ends(job, state, error);
 	spin_unlock_irqrestore(&job->lock, flags);
@@ -209,9 +216,9 @@ void rd_job_wait(struct rd_job *job)
 	wait_event(job->wait, rd_job_is_over(job));
 }
 
-/* --- the beginning --- */
+/* --- what is left --- */
 
-static void rd_job_free(struct rd_job *job)
+void rd_job_free(struct rd_job *job)
 {
 	cancel_delayed_work_sync(&job->work);
 	cancel_delayed_work_sync(&job->copying);
@@ -220,6 +227,7 @@ static void rd_job_free(struct rd_job *job)
 		destroy_workqueue(job->target_wq);
 	if (job->wq)
 		destroy_workqueue(job->wq);
+	rd_record_free(job);
 	rd_target_close(&job->target);
 	rd_copies_free(job);
 	rd_flush_free(job);
@@ -228,7 +236,7 @@ static void rd_job_free(struct rd_job *job)
 	kfree(job);
 }
 
-static void rd_job_free_work(struct work_struct *work)
+void rd_job_free_work(struct work_struct *work)
 {
 	rd_job_free(container_of(work, struct rd_job, freeing));
 }
@@ -257,164 +265,4 @@ struct rd_job *rd_job_get(struct rd_filter *rd)
 		kref_get(&job->ref);
 	spin_unlock_irqrestore(&rd->lock, flags);
 	return job;
-}
-
-/* Under rcu_read_lock(): a rescan may exchange the block device. */
-static int rd_job_range(struct rd_job *job,
-			const struct blkfilter_redirect_start *start)
-{
-	struct block_device *bdev = READ_ONCE(job->flt->bdev);
-	u32 mask = (bdev_logical_block_size(bdev) >> SECTOR_SHIFT) - 1;
-	sector_t all = bdev_nr_sectors(bdev);
-
-	job->target.source = bdev->bd_disk;
-	job->whole = !start->sectors;
-	job->first = start->first_sector;
-	job->sectors = start->sectors ?: all;
-	if (job->whole ? start->first_sector : job->copies_data)
-		return -EINVAL;
-	if (!job->sectors || job->first > all ||
-	    job->sectors > all - job->first ||
-	    ((job->first | job->sectors) & mask))
-		return -EINVAL;
-	job->start = blkfilter_start(job->flt) + job->first;
-	return 0;
-}
-
-static int rd_job_init(struct rd_job *job, struct blkfilter_redirect_start *start)
-{
-	int ret;
-
-	rcu_read_lock();
-	ret = rd_job_range(job, start);
-	rcu_read_unlock();
-	if (ret)
-		return ret;
-	job->wq = alloc_workqueue("redirect/%s", WQ_MEM_RECLAIM | WQ_UNBOUND, 0,
-				  job->target.source->disk_name);
-	job->target_wq = alloc_workqueue("redirect-to/%s",
-					 WQ_MEM_RECLAIM | WQ_UNBOUND, 0,
-					 job->target.source->disk_name);
-	if (!job->wq || !job->target_wq)
-		return -ENOMEM;
-	ret = rd_target_open(job, start) ?: rd_job_ios_init(job);
-	if (!ret && job->copies_data)
-		ret = rd_dirty_init(job) ?: rd_flush_init(job) ?:
-		      rd_copies_init(job);
-	return ret;
-}
-
-/*
- * rd_job_new() - what a command asks for, before it begins
- * @start: checked as far as it does not depend on devices; @refused is filled in.
- *
- * Return: it, referenced, or an ERR_PTR, see BLKFILTER_REDIRECT_START.
- */
-struct rd_job *rd_job_new(struct rd_filter *rd,
-			  struct blkfilter_redirect_start *start)
-{
-	struct rd_job *job = kzalloc(sizeof(*job), GFP_KERNEL);
-	int ret;
-
-	if (!job)
-		return ERR_PTR(-ENOMEM);
-	kref_init(&job->ref);
-	spin_lock_init(&job->lock);
-	init_waitqueue_head(&job->wait);
-	INIT_DELAYED_WORK(&job->work, rd_io_work);
-	INIT_DELAYED_WORK(&job->copying, rd_copy_work);
-	INIT_WORK(&job->sending, rd_target_work);
-	INIT_DELAYED_WORK(&job->watch, rd_watch_work);
-	INIT_WORK(&job->ending, rd_job_end_work);
-	INIT_WORK(&job->freeing, rd_job_free_work);
-	INIT_WORK(&job->flush.work, rd_flush_work);
-	INIT_LIST_HEAD(&job->again);
-	INIT_LIST_HEAD(&job->held);
-	INIT_LIST_HEAD(&job->starved);
-	INIT_LIST_HEAD(&job->both);
-	INIT_LIST_HEAD(&job->idle);
-	INIT_LIST_HEAD(&job->waiting);
-	INIT_LIST_HEAD(&job->ready);
-	INIT_LIST_HEAD(&job->copied);
-	INIT_LIST_HEAD(&job->target.link);
-	INIT_LIST_HEAD(&job->target.seen);
-	job->writes = RB_ROOT_CACHED;
-	job->copies = RB_ROOT_CACHED;
-	job->flt = &rd->flt;
-	memcpy(job->id, start->id, sizeof(job->id));
-	job->copies_data = start->mode != BLKFILTER_REDIRECT_ONLY;
-	job->blocking = start->mode == BLKFILTER_REDIRECT_WRITE_BLOCKING;
-	job->rate = start->rate;
-	job->in_flight = start->in_flight ?: RD_IN_FLIGHT;
-	ret = rd_job_init(job, start);
-	if (ret) {
-		rd_job_free(job);
-		return ERR_PTR(ret);
-	}
-	return job;
-}
-
-/* Has the device another size than when the job was made?  Nobody has told the job. */
-static bool rd_is_stale(const struct rd_job *job)
-{
-	bool stale;
-
-	rcu_read_lock();
-	stale = job->whole &&
-		bdev_nr_sectors(READ_ONCE(job->flt->bdev)) != job->sectors;
-	rcu_read_unlock();
-	return stale;
-}
-
-static int rd_instant_start(struct rd_filter *rd)
-{
-	struct rd_job *job = rd->next;
-
-	if (rd_is_stale(job))
-		return -ESTALE;
-	spin_lock_irq(&rd->lock);
-	swap(rd->job, rd->next);
-	spin_lock(&job->lock);
-	job->started_ns = ktime_get_boottime_ns();
-	job->flush.since = jiffies;
-	WRITE_ONCE(job->mode, job->copies_data ? RD_MIRROR : RD_REDIRECT);
-	spin_unlock(&job->lock);
-	spin_unlock_irq(&rd->lock);
-	return 0;
-}
-
-/*
- * rd_job_start() - a job begins
- *
- * Under rd_filter.control, in a command; there is no job, or one that is over.  Takes
- * over the reference.  Return: see blkfilter_point(), or -ESTALE; the job is gone then.
- */
-int rd_job_start(struct rd_filter *rd, struct rd_job *job, u32 limit_ms)
-{
-	struct rd_job *left;
-	int ret;
-
-	spin_lock_irq(&rd->lock);
-	rd->next = job;
-	spin_unlock_irq(&rd->lock);
-	ret = rd_point(rd, rd_instant_start, limit_ms);
-	spin_lock_irq(&rd->lock);
-	left = rd->next;	/* the one before; or this one, where it failed */
-	rd->next = NULL;
-	spin_unlock_irq(&rd->lock);
-	if (left == job)
-		rd_target_close(&job->target);
-	if (left)
-		rd_job_put(left);
-	if (ret)
-		return ret;
-	rd_job_update(job);
-	/* It went while nobody could have told the job. */
-	if (READ_ONCE(rd->leaving))
-		rd_job_end(job, BLKFILTER_REDIRECT_FAILED, -ENODEV);
-	if (job->copies_data) {
-		rd_copy_kick(job);
-		rd_watch_begin(job);
-	}
-	return 0;
 }

@@ -23,6 +23,11 @@ module_param(target_flush, uint, 0644);
 MODULE_PARM_DESC(target_flush,
 		 "seconds after which a target with a volatile cache that was written to is flushed (5)");
 
+static unsigned int record_clean = 5;
+module_param(record_clean, uint, 0644);
+MODULE_PARM_DESC(record_clean,
+		 "seconds after the last write somewhere until the record no longer marks it (5)");
+
 /* In jiffies. */
 unsigned long rd_target_timeout(void)
 {
@@ -32,6 +37,11 @@ unsigned long rd_target_timeout(void)
 unsigned long rd_flush_interval(void)
 {
 	return clamp(READ_ONCE(target_flush), 1U, 3600U) * HZ;
+}
+
+unsigned long rd_record_interval(void)
+{
+	return clamp(READ_ONCE(record_clean), 1U, 3600U) * HZ;
 }
 
 u32 rd_target_retries(void)
@@ -49,6 +59,7 @@ static bool rd_concerns(const struct rd_job *job, const struct bio *bio,
 		/* A flush is the source's alone: the target is flushed at the end. */
 		return op_is_write(bio_op(bio)) && bio_sectors(bio);
 	case RD_HOLD:
+	case RD_DECIDE:
 		return op_is_write(bio_op(bio));
 	case RD_REDIRECT:
 		return rd_redirect_concerns(job, bio);
@@ -161,14 +172,15 @@ static void rd_unseen(struct blkfilter *flt)
 	if (!job)
 		return;
 	spin_lock_irq(&job->lock);
-	if (rd_copies(job)) {
-		rd_dirty_set_all(job);
-		rd_copy_kick(job);
-	} else if (job->mode == RD_REDIRECT) {
+	if (job->mode == RD_REDIRECT || job->mode == RD_DECIDE) {
 		job->unseen = true;
 		rd_job_tell(job, job->state, EIO);
 		pr_err("%s: I/O may have reached it though it is redirected\n",
 		       job->target.source->disk_name);
+	} else if (rd_copies(job)) {
+		rd_record_want(job, 0, job->sectors - 1);
+		rd_dirty_set_all(job);
+		rd_copy_kick(job);
 	}
 	spin_unlock_irq(&job->lock);
 	rd_job_put(job);
@@ -182,11 +194,14 @@ static void rd_changed(struct blkfilter *flt, sector_t sector, sector_t sectors)
 		return;
 	spin_lock_irq(&job->lock);
 	if (rd_copies(job) && sector < job->sectors && sectors) {
-		rd_dirty_set(job, sector,
-			     min(sector + sectors, job->sectors) - 1);
+		sector_t last = min(sector + sectors, job->sectors) - 1;
+
+		rd_record_want(job, sector, last);
+		rd_dirty_set(job, sector, last);
 		rd_copy_kick(job);
 	}
 	spin_unlock_irq(&job->lock);
+	rd_record_wait(job);
 	rd_job_put(job);
 }
 
@@ -260,6 +275,12 @@ static void rd_leave(struct blkfilter *flt)
 	rd_job_put(job);
 }
 
+static void rd_gone(struct blkfilter *flt)
+{
+	WRITE_ONCE(rd_of(flt)->gone, true);
+	rd_leave(flt);
+}
+
 static void rd_deactivate(struct blkfilter *flt, enum blkfilter_reason reason,
 			  struct blkfilter *successor)
 {
@@ -304,7 +325,7 @@ static struct blkfilter_operations rd_operations = {
 	.deactivate = rd_deactivate,
 	.detach = rd_detach,
 	.query_detach = rd_query_detach,
-	.gone = rd_leave,
+	.gone = rd_gone,
 	.submit_bio = rd_submit_bio,
 	.ctl = rd_ctl,
 	.point = rd_point_phase,

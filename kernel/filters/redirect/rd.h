@@ -4,24 +4,28 @@
  *
  *   main.c      the filter on one device: attach, bios, points
  *   command.c   what userspace asks for
- *   job.c       a migration or redirect: its beginning, its states, its end
+ *   status.c    how it is
+ *   start.c     a migration or redirect begins
+ *   job.c       its states, its end
  *   target.c    the target: opened, checked, let go
  *   io.c        taken bios: their records, and the worker that goes on with them
  *   step.c      bios that go to the target instead of the source
  *   pages.c     pages of our own
  *   dirty.c     which regions are to be copied, and who is at work where
  *   mirror.c    writes that go to both
+ *   late.c      and for which the application has waited long enough
  *   copy.c      copies: from the source to the target
  *   flush.c     flushes of the target, and what its cache may lose
  *   pace.c      what is copied next, and how fast; the watch over the job
  *   verify.c    both sides are compared
  *   cutover.c   from copying to redirecting
+ *   record*.c   what is copied, and who is the current one, on stable storage: record.h
  *
  * What a bio meets is decided by the job's mode.  It changes at an instant (no bio
  * is in the filter then), but for two cases: a mirror may end at any time, and from
- * RD_HOLD it becomes another one while bios are held.  A bio looks at rd_filter.job and
- * the mode without a lock; where the mode may change under it, it is looked at once
- * more under rd_job.lock.
+ * RD_HOLD and RD_DECIDE it becomes another one while bios are held.  A bio looks at
+ * rd_filter.job and the mode without a lock; where the mode may change under it, it is
+ * looked at once more under rd_job.lock.
  *
  * Source and target become the same, and stay so, by three rules.  A write that goes
  * to both carries pages of ours, which nobody changes on the way.  While a region is
@@ -63,6 +67,7 @@
 /* Planted faults, for `./dev test --faults` only: never defined otherwise. */
 #define rd_fault(name) __is_defined(BLKFILTER_FAULT_##name)
 
+struct rd_io;
 struct rd_job;
 
 /**
@@ -75,6 +80,7 @@ struct rd_job;
  *           it has returned.
  * @settled: no write from before the first filter is left; set once.
  * @leaving: the filter is being detached, or its device is gone; set once.
+ * @gone:    its device is gone; set once.
  * @lock:    for all that follows.
  * @next:    what becomes @job.
  */
@@ -89,6 +95,7 @@ struct rd_filter {
 	} arm;
 	bool settled;
 	bool leaving;
+	bool gone;
 
 	spinlock_t lock;	/* for all that follows */
 	struct rd_job *next;
@@ -104,6 +111,7 @@ enum rd_mode {
 	RD_PASS,	/* nothing */
 	RD_MIRROR,	/* writes are sent to the target too, or noted as dirty */
 	RD_HOLD,	/* writes are held: the target is being flushed */
+	RD_DECIDE,	/* so, and nothing ends it: it is being recorded */
 	RD_REDIRECT,	/* the target */
 };
 
@@ -114,6 +122,8 @@ enum rd_mode {
  * @file:    open exclusively.
  * @bdev:    the device.
  * @first:   sector that the range of the source begins at.
+ * @used:    sectors of it that are used from there on.
+ * @flt:     the filter of the source.
  * @source:  the source, and its range, in absolute sectors.
  * @start:   likewise.
  * @sectors: likewise.
@@ -129,6 +139,8 @@ struct rd_target {
 	struct file *file;
 	struct block_device *bdev;
 	sector_t first;
+	sector_t used;
+	struct blkfilter *flt;
 	struct gendisk *source;
 	sector_t start;
 	sector_t sectors;
@@ -138,6 +150,8 @@ struct rd_target {
 	bool copy_writes;
 	u32 alignment;
 };
+
+#include "record.h"
 
 /* Sectors of the source's range, both ends included; of it or of its copies. */
 struct rd_range {
@@ -298,6 +312,7 @@ struct rd_flush {
  * @late:    writes in @both whose bio has ended, but for the target's part.
  * @memory:  bytes in pages of ours.
  * @flush:   see there.
+ * @record:  see record.h.
  * @idle, @waiting, @ready, @copied: copies: free; until writes have completed; to be
  *           read; to be written.
  * @nr_copies: how many exist; @nr_active: not free, @copying_sectors of them.
@@ -369,6 +384,7 @@ struct rd_job {
 	u32 late;
 	u64 memory;
 	struct rd_flush flush;
+	struct rd_record record;
 	struct list_head idle;
 	struct list_head waiting;
 	struct list_head ready;
@@ -397,21 +413,30 @@ int rd_point(struct rd_filter *rd, int (*instant)(struct rd_filter *rd),
 /* --- command.c --- */
 int rd_ctl(struct blkfilter *flt, unsigned int cmd, u8 __user *buf, u32 *plen);
 
+/* --- status.c --- */
+int rd_ctl_status(struct rd_filter *rd, u8 __user *buf, u32 *plen);
+
 /* --- main.c: parameters --- */
 unsigned long rd_target_timeout(void);
 u32 rd_target_retries(void);
 unsigned long rd_flush_interval(void);
+unsigned long rd_record_interval(void);
+
+/* --- start.c --- */
+struct rd_job *rd_job_new(struct rd_filter *rd,
+			  struct blkfilter_redirect_start *start);
+int rd_job_start(struct rd_filter *rd, struct rd_job *job, u32 limit_ms);
 
 /* --- job.c --- */
 extern struct workqueue_struct *rd_wq;
 extern struct workqueue_struct *rd_watch_wq;
 int rd_jobs_init(void);
 void rd_jobs_exit(void);
-struct rd_job *rd_job_new(struct rd_filter *rd,
-			  struct blkfilter_redirect_start *start);
+void rd_job_end_work(struct work_struct *work);
+void rd_job_free(struct rd_job *job);
+void rd_job_free_work(struct work_struct *work);
 struct rd_job *rd_job_get(struct rd_filter *rd);
 void rd_job_put(struct rd_job *job);
-int rd_job_start(struct rd_filter *rd, struct rd_job *job, u32 limit_ms);
 void rd_job_tell(struct rd_job *job, u32 from, u32 error);
 void rd_job_update(struct rd_job *job);
 bool rd_job_end(struct rd_job *job, u32 state, int error);
@@ -434,6 +459,13 @@ static inline bool rd_leaves_alone(const struct rd_job *job)
 }
 
 /* --- target.c --- */
+int rd_refuse(u32 *refused, u32 why, int error);
+bool rd_overlaps_source(const struct rd_target *target,
+			struct block_device *bdev, sector_t sector,
+			sector_t sectors);
+int rd_target_drop_cache(struct rd_target *target);
+int rd_target_list(struct rd_target *target, u32 *refused);
+struct file *rd_target_claim(struct file *file, u32 *refused);
 int rd_target_open(struct rd_job *job, struct blkfilter_redirect_start *start);
 void rd_target_close(struct rd_target *target);
 bool rd_target_dead(const struct rd_target *target);
@@ -500,8 +532,10 @@ static inline bool rd_ranges_meet(const struct rd_range *a,
 /* --- mirror.c --- */
 void rd_mirror(struct rd_io *io);
 void rd_starved_go(struct rd_job *job);
-void rd_mirror_late(struct rd_job *job);
 void rd_target_work(struct work_struct *work);
+
+/* --- late.c --- */
+void rd_mirror_late(struct rd_job *job);
 
 /* --- copy.c --- */
 
@@ -544,7 +578,8 @@ struct rd_copy {
 /* Writes go to both.  Under the lock. */
 static inline bool rd_is_blocking(const struct rd_job *job)
 {
-	return (job->blocking || job->pending) && !job->paused && !job->down;
+	return (job->blocking || job->pending) && !rd_leaves_alone(job) &&
+	       !job->down;
 }
 
 struct rd_copy *rd_copy_new(struct rd_job *job, gfp_t memory);

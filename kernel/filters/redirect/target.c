@@ -28,15 +28,22 @@ static bool rd_is_source(const struct rd_target *of, struct gendisk *disk,
 	       start < of->start + of->sectors;
 }
 
+/* The same of @sectors of a device. */
+bool rd_overlaps_source(const struct rd_target *target,
+			struct block_device *bdev, sector_t sector,
+			sector_t sectors)
+{
+	return rd_is_source(target, bdev->bd_disk, get_start_sect(bdev) + sector,
+			    sectors);
+}
+
 /* Does what is sent to a target get to the source of another one, or its own? */
 static bool rd_flows_into(const struct rd_target *target,
 			  const struct rd_target *of)
 {
-	const struct rd_job *job = container_of(of, struct rd_job, target);
-
-	return rd_is_source(of, target->bdev->bd_disk, rd_target_start(target),
-			    target->sectors) ||
-	       blkfilter_stacked_on(target->bdev, job->flt);
+	return rd_overlaps_source(of, target->bdev, target->first,
+				  target->used) ||
+	       blkfilter_stacked_on(target->bdev, of->flt);
 }
 
 /*
@@ -64,7 +71,7 @@ static bool rd_goes_around(struct rd_target *target)
 	return around;
 }
 
-static int rd_refuse(u32 *refused, u32 why, int error)
+int rd_refuse(u32 *refused, u32 why, int error)
 {
 	*refused = why;
 	return error;
@@ -113,7 +120,7 @@ static int rd_target_suits(const struct rd_job *job, u32 *refused)
  * What the target's page cache has not written yet must not be written over what goes
  * there by us, and nobody is to read there what was there before.
  */
-static int rd_target_drop_cache(struct rd_target *target)
+int rd_target_drop_cache(struct rd_target *target)
 {
 	int ret = sync_blockdev(target->bdev);
 
@@ -135,24 +142,11 @@ static void rd_target_demands(struct rd_job *job)
 		target->alignment = alignment;
 }
 
-static int rd_target_check(struct rd_job *job, u32 *refused)
+/* It is in use from now on, unless its I/O comes back to the source. */
+int rd_target_list(struct rd_target *target, u32 *refused)
 {
-	struct rd_target *target = &job->target;
-	int ret;
+	int ret = 0;
 
-	target->start = job->start;
-	target->sectors = job->sectors;
-	if (rd_is_source(target, target->bdev->bd_disk, rd_target_start(target),
-			 target->sectors))
-		return rd_refuse(refused, BLKFILTER_REDIRECT_TARGET_IS_SOURCE,
-				 -ELOOP);
-	ret = rd_target_suits(job, refused);
-	if (ret)
-		return ret;
-	ret = rd_target_drop_cache(target);
-	if (ret)
-		return ret;
-	rd_target_demands(job);
 	mutex_lock(&rd_targets_lock);
 	if (rd_goes_around(target))
 		ret = rd_refuse(refused, BLKFILTER_REDIRECT_TARGET_ON_SOURCE,
@@ -163,8 +157,32 @@ static int rd_target_check(struct rd_job *job, u32 *refused)
 	return ret;
 }
 
+static int rd_target_check(struct rd_job *job,
+			   struct blkfilter_redirect_start *start)
+{
+	struct rd_target *target = &job->target;
+	u32 *refused = &start->refused;
+	int ret;
+
+	target->flt = job->flt;
+	target->start = job->start;
+	target->sectors = job->sectors;
+	target->used = job->sectors;
+	if (rd_overlaps_source(target, target->bdev, target->first,
+			       target->used))
+		return rd_refuse(refused, BLKFILTER_REDIRECT_TARGET_IS_SOURCE,
+				 -ELOOP);
+	ret = rd_target_suits(job, refused) ?:
+	      rd_record_tail(job, start, refused) ?:
+	      rd_target_drop_cache(target);
+	if (ret)
+		return ret;
+	rd_target_demands(job);
+	return rd_target_list(target, refused);
+}
+
 /* Opens again, exclusively, what a descriptor is of. */
-static struct file *rd_target_claim(struct file *file, u32 *refused)
+struct file *rd_target_claim(struct file *file, u32 *refused)
 {
 	struct file *own;
 
@@ -217,6 +235,8 @@ static void rd_tell_refusal(const struct rd_job *job, struct file *file,
 		[BLKFILTER_REDIRECT_TARGET_NO_BLOCK] = "it is no block device",
 		[BLKFILTER_REDIRECT_TARGET_CRYPTO] =
 			"it does not encrypt what the source does",
+		[BLKFILTER_REDIRECT_RECORD_NO_PLACE] =
+			"it has no room for the record",
 	};
 
 	if (refused)
@@ -248,7 +268,7 @@ int rd_target_open(struct rd_job *job, struct blkfilter_redirect_start *start)
 		target->major = MAJOR(target->bdev->bd_dev);
 		target->minor = MINOR(target->bdev->bd_dev);
 		target->diskseq = target->bdev->bd_disk->diskseq;
-		ret = rd_target_check(job, &start->refused);
+		ret = rd_target_check(job, start);
 	}
 	rd_tell_refusal(job, file, start->refused);
 	fput(file);

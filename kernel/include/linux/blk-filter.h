@@ -241,6 +241,8 @@ void blkfilter_devices_put(struct bf_dev **dev, u32 n);
 bool blkfilter_stacked_on(struct block_device *upper, struct blkfilter *flt);
 bool blkfilter_claimed_on(const void *holder, struct blkfilter *flt);
 
+int blkfilter_copy_in_grown(void *argument, size_t oldest, size_t size,
+			    u8 __user *user, u32 room);
 int blkfilter_copy_in(void *argument, size_t size, u8 __user *user, u32 room);
 int blkfilter_copy_out(u8 __user *user, u32 *length, const void *answer,
 		       size_t size);

@@ -22,15 +22,19 @@ MODES = {"only": ONLY, "blocking": BLOCKING, "background": BACKGROUND}
 STATES = "created running paused ready standby pending redirected aborting failed concluded".split()
 (NOT_REFUSED, SMALLER, BLOCK_SIZE, READ_ONLY, ZONED, INTEGRITY, IN_USE, IS_SOURCE, ON_SOURCE, GONE, SOURCE_INTEGRITY, ATOMIC,
  NO_BLOCK, CRYPTO) = range(14)  # fmt: skip
-FUA, UNSEEN = 1, 2
-NO_RECORD = 1
+(RECORD_NO_PLACE, RECORD_NO_BLOCK, RECORD_READ_ONLY, RECORD_IN_USE, RECORD_GONE, RECORD_UNSUITED, RECORD_ON_SOURCE, RECORD_IO,
+ RECORD_IN_FORCE, RECORD_NONE, RECORD_DAMAGED, RECORD_VERSION, RECORD_OTHER_ID, RECORD_OTHER_SIZE, RECORD_OTHER_DEVICE,
+ RECORD_CONCLUDED, RECORD_WRITTEN) = range(14, 31)  # fmt: skip
+FUA, UNSEEN, RECORDED, RECORD_BEHIND, CONTINUED = 1, 2, 4, 8, 16
+NO_RECORD, RECORD, CONTINUE = 1, 2, 4
 SET_RATE, SET_IN_FLIGHT, SET_MODE = 1, 2, 4
 
-_START = struct.Struct("=IIIiQQQQII16sII")
-_STATUS = struct.Struct("=IIII16sIIQ9QIIQQIIQQQ")
+_START = struct.Struct("=IIIiQQQQII16sIIiI")
+_STATUS = struct.Struct("=IIII16sIIQ9QIIQQIIQQQIIQQQII")
 _FIELDS = (
     "size state mode error id major minor diskseq first_sector sectors target_sector total remaining copied dirtied mirrored rate"
-    " in_flight copies waited target_errors attempts flags held_ns time_ns started_ns"
+    " in_flight copies waited target_errors attempts flags held_ns time_ns started_ns record_major record_minor record_diskseq"
+    " record_sector record_marked record_error reserved"
 ).split()
 
 
@@ -109,19 +113,20 @@ class Redirect:
 
     def start_fd(
         self, fd: int, mode: int = ONLY, first: int = 0, sectors: int = 0, target_sector: int = 0, rate: int = 0,
-        in_flight: int = 0, limit_ms: int = 20000, ident: bytes | None = None, flags: int | None = None,
+        in_flight: int = 0, limit_ms: int = 20000, ident: bytes | None = None, flags: int | None = None, record: int = 0,
+        size: int = _START.size,
     ) -> None:  # fmt: skip
         ident = uuid.uuid4().bytes if ident is None else ident
         flags = (NO_RECORD if mode != ONLY else 0) if flags is None else flags
         data = _START.pack(
-            _START.size, flags, mode, fd, first, sectors, target_sector, rate, in_flight, limit_ms, ident, 0, 0
-        )
+            size, flags, mode, fd, first, sectors, target_sector, rate, in_flight, limit_ms, ident, 0, 0, record, 0
+        )[:size]
         room = bytearray(data)
         try:
             self.control.command_in(self.source, "redirect", START, room)
         except OSError as error:
             refused = Refused(*error.args)
-            refused.why = _START.unpack(room)[11]
+            refused.why = _START.unpack(room.ljust(_START.size, b"\0"))[11]
             raise refused from None
 
     def start(self, target: str, mode: int = ONLY, **named: int) -> None:

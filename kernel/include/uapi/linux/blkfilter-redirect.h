@@ -91,6 +91,26 @@ enum blkfilter_redirect_refusal {
 	BLKFILTER_REDIRECT_TARGET_ATOMIC,	/* EOPNOTSUPP: atomic writes */
 	BLKFILTER_REDIRECT_TARGET_NO_BLOCK,	/* ENOTBLK: no block device */
 	BLKFILTER_REDIRECT_TARGET_CRYPTO,	/* EOPNOTSUPP: inline encryption */
+	/* Of the record: no place for one; its device. */
+	BLKFILTER_REDIRECT_RECORD_NO_PLACE,	/* EDESTADDRREQ */
+	BLKFILTER_REDIRECT_RECORD_NO_BLOCK,	/* ENOTBLK: no block device */
+	BLKFILTER_REDIRECT_RECORD_READ_ONLY,	/* EROFS */
+	BLKFILTER_REDIRECT_RECORD_IN_USE,	/* EBUSY */
+	BLKFILTER_REDIRECT_RECORD_GONE,		/* ENODEV */
+	BLKFILTER_REDIRECT_RECORD_UNSUITED,	/* EOPNOTSUPP: zoned, integrity */
+	BLKFILTER_REDIRECT_RECORD_ON_SOURCE,	/* ELOOP */
+	BLKFILTER_REDIRECT_RECORD_IO,		/* the errno of its device */
+	/* What is found there: without CONTINUE, a cut-over that is in force. */
+	BLKFILTER_REDIRECT_RECORD_IN_FORCE,	/* EEXIST */
+	/* With CONTINUE. */
+	BLKFILTER_REDIRECT_RECORD_NONE,		/* ENODATA */
+	BLKFILTER_REDIRECT_RECORD_DAMAGED,	/* EBADMSG */
+	BLKFILTER_REDIRECT_RECORD_VERSION,	/* EPROTONOSUPPORT */
+	BLKFILTER_REDIRECT_RECORD_OTHER_ID,	/* ENOKEY */
+	BLKFILTER_REDIRECT_RECORD_OTHER_SIZE,	/* EXDEV: source, target, offset */
+	BLKFILTER_REDIRECT_RECORD_OTHER_DEVICE,	/* EXDEV: PARTUUIDs */
+	BLKFILTER_REDIRECT_RECORD_CONCLUDED,	/* EALREADY */
+	BLKFILTER_REDIRECT_RECORD_WRITTEN,	/* EUCLEAN: the source was, since */
 };
 
 enum blkfilter_redirect_mode {
@@ -101,8 +121,8 @@ enum blkfilter_redirect_mode {
 
 /**
  * struct blkfilter_redirect_start - argument of BLKFILTER_REDIRECT_START
- * @size:          see above.
- * @flags:         BLKFILTER_REDIRECT_NO_RECORD.
+ * @size:          see above; 80 is enough where there is no @record.
+ * @flags:         BLKFILTER_REDIRECT_NO_RECORD, _RECORD, _CONTINUE.
  * @mode:          &enum blkfilter_redirect_mode.
  * @target:        descriptor of the target, open for reading and writing.  The
  *                 kernel opens it again, exclusively, and keeps it.
@@ -115,6 +135,8 @@ enum blkfilter_redirect_mode {
  * @limit_ms:      milliseconds for which the device may be closed; 0: 1000.
  * @id:            of the migration, not all zero: a UUID of the caller's.
  * @refused:       out, also on error: &enum blkfilter_redirect_refusal.
+ * @record:        with BLKFILTER_REDIRECT_RECORD: descriptor of the block device that
+ *                 the record is kept on, open for reading and writing.
  *
  *   EAGAIN     writes from before the first attach may be on their way: wait for
  *              BLKFILTER_EVENT_SETTLED
@@ -139,14 +161,26 @@ struct blkfilter_redirect_start {
 	__u8 id[BLKFILTER_ID_LENGTH];
 	__u32 refused;
 	__u32 reserved;
+	__s32 record;
+	__u32 reserved2;
 };
 
 /*
- * Nothing on stable storage says what is copied, and which device is the current one: a
- * restart in the middle means to start again.  Needed for whatever copies, as no such
- * record is kept yet: EOPNOTSUPP without it.
+ * Where the record of a migration is kept: without a flag, on the target, behind what the
+ * source needs there (see &struct blkfilter_redirect_record).  A redirect alone has none.
  */
+
+/* Nowhere: a restart in the middle means to start again. */
 #define BLKFILTER_REDIRECT_NO_RECORD	(1U << 0)
+/* At the beginning of the device @record, which is nobody else's meanwhile. */
+#define BLKFILTER_REDIRECT_RECORD	(1U << 1)
+/*
+ * Goes on with what the record says, with the same @id, @target_sector and place: copies
+ * what may differ, or redirects at once.  The source must not have been written to since
+ * it appeared, as the kernel's statistics of it count.  On any error nothing has
+ * happened.
+ */
+#define BLKFILTER_REDIRECT_CONTINUE	(1U << 2)
 
 /**
  * struct blkfilter_redirect_status - argument of BLKFILTER_REDIRECT_STATUS
@@ -169,10 +203,15 @@ struct blkfilter_redirect_start {
  * @waited:        out: writes that waited for a copy.
  * @target_errors: out: errors of the target.
  * @attempts:      out: failures in a row; the next pause is longer.
- * @flags:         out: BLKFILTER_REDIRECT_FUA, BLKFILTER_REDIRECT_UNSEEN.
+ * @flags:         out: BLKFILTER_REDIRECT_FUA, _UNSEEN, _RECORDED, _RECORD_BEHIND,
+ *                 _CONTINUED.
  * @held_ns:       out: how long writes were held at the cut-over, after the gate.
  * @time_ns:       out: CLOCK_BOOTTIME of this answer.
  * @started_ns:    out: and of the start.
+ * @record:        out: the device that the record is kept on; zero: there is none.
+ * @record_sector: out: where on it.
+ * @record_marked: out: bytes that would be copied after a power loss.
+ * @record_error:  out: positive errno of the last write of the record; 0: it succeeded.
  */
 struct blkfilter_redirect_status {
 	__u32 size;
@@ -199,6 +238,11 @@ struct blkfilter_redirect_status {
 	__u64 held_ns;
 	__u64 time_ns;
 	__u64 started_ns;
+	struct blkfilter_device record;
+	__u64 record_sector;
+	__u64 record_marked;
+	__u32 record_error;
+	__u32 reserved;
 };
 
 /*
@@ -212,6 +256,16 @@ struct blkfilter_redirect_status {
  * with EIO.
  */
 #define BLKFILTER_REDIRECT_UNSEEN	(1U << 1)
+/* There is a record. */
+#define BLKFILTER_REDIRECT_RECORDED	(1U << 2)
+/*
+ * The record could not be written, and the source was written to without it: until this
+ * flag goes, it must not be continued after a restart.  Told by an event, too, of the
+ * state that it is in already, with the error.
+ */
+#define BLKFILTER_REDIRECT_RECORD_BEHIND (1U << 3)
+/* It goes on with what a record has said. */
+#define BLKFILTER_REDIRECT_CONTINUED	(1U << 4)
 
 /**
  * struct blkfilter_redirect_set - argument of BLKFILTER_REDIRECT_SET
@@ -250,6 +304,9 @@ struct blkfilter_redirect_set {
  *
  * FINISH: ends a redirect: from then on I/O goes to the source again, whose content
  * is an old one.  EBUSY: somebody has the source open; EINVAL: not redirected.
+ *
+ * CANCEL and FINISH return when the record says that it is concluded, or could not be
+ * written, which the status says.
  */
 struct blkfilter_redirect_plain {
 	__u32 size;
@@ -267,13 +324,14 @@ struct blkfilter_redirect_plain {
  *             on writes go to both in background mode too; 0: 60000.
  * @held_ns:   out: see &struct blkfilter_redirect_status.
  *
- * On any error the state is ready again, and nothing has changed.
+ * On any error the state is ready again, and nothing has changed.  When it returns 0, the
+ * record of it is on stable storage.
  *
  *   EINVAL     the state is not ready
  *   ECANCELED  cancelled, or paused, meanwhile
  *   ETIMEDOUT  one of the times was up
  *   EINTR      a signal came while waiting for the dirty regions or a flush
- *   others     of the target's flush
+ *   others     of the target's flush, or of the record
  */
 struct blkfilter_redirect_cutover {
 	__u32 size;
@@ -313,12 +371,76 @@ struct blkfilter_redirect_verify {
 	__u64 skipped;
 };
 
+/* --- the record --- */
+
+/* Bytes of the record: two slots of this size, one behind the other. */
+#define BLKFILTER_REDIRECT_SLOT		32768
+#define BLKFILTER_REDIRECT_SLOTS	2
+/* Where the map is in a slot. */
+#define BLKFILTER_REDIRECT_MAP		4096
+/* Regions at most. */
+#define BLKFILTER_REDIRECT_REGIONS	131072
+
+#define BLKFILTER_REDIRECT_MAGIC	"blkfilter-record"
+#define BLKFILTER_REDIRECT_VERSION	1
+
+enum blkfilter_redirect_record_state {
+	BLKFILTER_REDIRECT_SAYS_COPYING = 1,	/* the source is the current one */
+	BLKFILTER_REDIRECT_SAYS_READY,	/* so, and all was copied once */
+	BLKFILTER_REDIRECT_SAYS_REDIRECTED,	/* the target is the current one */
+	BLKFILTER_REDIRECT_SAYS_CONCLUDED,	/* it says nothing any more */
+};
+
+/**
+ * struct blkfilter_redirect_record - what a slot of the record begins with
+ * @magic:      BLKFILTER_REDIRECT_MAGIC, without a zero at its end.
+ * @version:    BLKFILTER_REDIRECT_VERSION.
+ * @checksum:   crc32c (as in iSCSI) of what was written of the slot, BLKFILTER_REDIRECT_MAP
+ *              bytes and the map of whole 4096 bytes, with this field zero.
+ * @id:         of the migration.
+ * @generation: one more with each write.
+ * @state:      &enum blkfilter_redirect_record_state.
+ * @region:     bytes / 512 of a region.
+ * @regions:    of the source.
+ * @sectors:    of the source.
+ * @target_sectors: of the target, all of it.
+ * @target_sector: where on the target the source begins.
+ * @time:       when it was written, in seconds since 1970.
+ * @source:     PARTUUID of the source, in text; zero where it has none.
+ * @target:     likewise.
+ *
+ * All numbers are little endian.  The map has a bit for each region, the lowest first in
+ * the first byte: set where source and target may differ.
+ *
+ * The record lies at the beginning of the device that was given for it; or else on the
+ * target, from the first multiple of 8 sectors on that is not smaller than
+ * @target_sector + @sectors.  The slots are written in turn: of those that are as they
+ * should be, the one with the higher generation counts.
+ */
+struct blkfilter_redirect_record {
+	__u8 magic[16];
+	__le32 version;
+	__le32 checksum;
+	__u8 id[BLKFILTER_ID_LENGTH];
+	__le64 generation;
+	__le32 state;
+	__le32 region;
+	__le64 regions;
+	__le64 sectors;
+	__le64 target_sectors;
+	__le64 target_sector;
+	__le64 time;
+	__u8 source[40];
+	__u8 target[40];
+};
+
 BLKFILTER_SIZE(struct blkfilter_redirect_change, 24);
-BLKFILTER_SIZE(struct blkfilter_redirect_start, 80);
-BLKFILTER_SIZE(struct blkfilter_redirect_status, 176);
+BLKFILTER_SIZE(struct blkfilter_redirect_start, 88);
+BLKFILTER_SIZE(struct blkfilter_redirect_status, 216);
 BLKFILTER_SIZE(struct blkfilter_redirect_set, 24);
 BLKFILTER_SIZE(struct blkfilter_redirect_plain, 8);
 BLKFILTER_SIZE(struct blkfilter_redirect_cutover, 24);
 BLKFILTER_SIZE(struct blkfilter_redirect_verify, 48);
+BLKFILTER_SIZE(struct blkfilter_redirect_record, 176);
 
 #endif /* _UAPI_LINUX_BLKFILTER_REDIRECT_H */
