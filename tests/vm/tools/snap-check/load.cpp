@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <sys/ioctl.h>
+#include <utility>
 
 namespace snap {
 
@@ -112,24 +113,58 @@ std::vector<Operation> Writer::log() const {
     return log_;
 }
 
+namespace {
+
+constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
+
+/// What its sectors show afterwards.
+std::uint32_t shown_by(const std::vector<Operation>& log, std::uint64_t number) {
+    return log[number - 1].kind == Kind::write ? static_cast<std::uint32_t>(number) : 0;
+}
+
+/// When exactly the first @p number operations are seen.
+Span span_of(const std::vector<Operation>& log, std::uint64_t number) {
+    const std::uint64_t ended = number == log.size() ? 0 : log[number].ended;
+    return {.after = number == 0 ? 0 : log[number - 1].begun,
+            .before = ended == 0 ? never : ended,
+            .operations = number};
+}
+
+std::vector<Span> common_of(const std::vector<Span>& some, const std::vector<Span>& others) {
+    std::vector<Span> common;
+    for (const Span& one : some)
+        for (const Span& other : others)
+            if (const Span both{.after = std::max(one.after, other.after),
+                                .before = std::min(one.before, other.before),
+                                .operations = 0};
+                both.after <= both.before)
+                common.push_back(both);
+    return common;
+}
+
+std::string text_of(const std::vector<Span>& spans) {
+    std::string text;
+    for (const auto& [after, before, operations] : spans)
+        text += fmt::format("{}{} operations: after {}, before {}", text.empty() ? "" : "; ", operations,
+                            after, before == never ? "now" : std::to_string(before));
+    return text;
+}
+
+} // namespace
+
 void Writer::replay(const std::vector<Operation>& log, std::uint64_t until) {
-    for (; replayed_ < until; replayed_++) {
-        const Operation& operation = log[replayed_];
-        const std::uint32_t shown =
-            operation.kind == Kind::write ? static_cast<std::uint32_t>(replayed_ + 1) : 0;
-        std::fill_n(state_.begin() + static_cast<std::ptrdiff_t>(operation.sector), operation.sectors, shown);
+    while (replayed_ < until) {
+        const Operation& operation = log[replayed_++];
+        std::fill_n(state_.begin() + static_cast<std::ptrdiff_t>(operation.sector), operation.sectors,
+                    shown_by(log, replayed_));
     }
 }
 
-bool Writer::shows(const std::vector<std::byte>& picture, const Operation& operation) const {
-    const auto* first = picture.data() + operation.sector * sector_bytes;
-    return std::all_of(first, first + operation.sectors * sector_bytes,
-                       [](std::byte byte) { return byte == std::byte{0}; });
-}
-
-std::uint64_t Writer::seen(const std::vector<std::byte>& picture, const std::string& what) {
-    const std::vector<Operation> log = this->log();
-    std::uint64_t last = replayed_;
+/// By sector, where the sector is its own.
+std::vector<std::uint32_t> Writer::numbers_in(const std::vector<std::byte>& picture,
+                                              const std::string& what) const {
+    std::vector<std::uint32_t> numbers(sectors_);
+    const std::size_t known = log().size();
     for (std::uint64_t sector = 0; sector < sectors_; sector++) {
         Stamp found{};
         if (!owns(sector))
@@ -138,35 +173,45 @@ std::uint64_t Writer::seen(const std::vector<std::byte>& picture, const std::str
             fail("{}: sector {} of {} is half of one write and half of another", what, sector,
                  device_.path());
         if (found.writer != 0 &&
-            (found.writer != number_ + 1 || found.sector != sector || found.operation > log.size()))
+            (found.writer != number_ + 1 || found.sector != sector || found.operation > known))
             fail("{}: sector {} of {} says writer {}, operation {}, sector {}", what, sector, device_.path(),
                  found.writer - 1, found.operation, found.sector);
-        last = std::max(last, found.operation);
+        numbers[sector] = static_cast<std::uint32_t>(found.operation);
     }
-    // What only makes zeroes leaves no number: as many as can have been.
-    while (last < log.size() && log[last].kind != Kind::write && shows(picture, log[last]))
-        last++;
-    replay(log, last);
-    for (std::uint64_t sector = 0; sector < sectors_; sector++) {
-        Stamp found{};
-        if (!owns(sector))
-            continue;
-        read_stamp(picture.data() + sector * sector_bytes, found);
-        if (found.operation != state_[sector])
-            fail("{}: sector {} of {} (chunk of 64 KiB {}) shows operation {} of writer {}, but must show "
-                 "{}; the last one seen is {}",
-                 what, sector, device_.path(), sector / 128, found.operation, number_, state_[sector], last);
-    }
-    return last;
+    return numbers;
 }
 
-std::uint64_t Writer::begun(const std::vector<Operation>& log, std::uint64_t number) {
-    return number == 0 ? 0 : log[number - 1].begun;
-}
-
-std::uint64_t Writer::ended(const std::vector<Operation>& log, std::uint64_t number) {
-    const std::uint64_t ended = number > log.size() ? 0 : log[number - 1].ended;
-    return ended == 0 ? std::numeric_limits<std::uint64_t>::max() : ended;
+std::vector<Span> Writer::instants(const std::vector<std::byte>& picture, const std::string& what) {
+    const std::vector<std::uint32_t> numbers = numbers_in(picture, what);
+    const std::vector<Operation> log = this->log();
+    replay(log, std::max<std::uint64_t>(replayed_, *std::ranges::max_element(numbers)));
+    std::vector<std::uint32_t> state = state_;
+    const auto [wrong_state, wrong_number] = std::ranges::mismatch(state, numbers);
+    const auto first_wrong = static_cast<std::size_t>(wrong_state - state.begin());
+    std::size_t wrong = 0;
+    for (std::size_t sector = 0; sector < sectors_; sector++)
+        wrong += state[sector] != numbers[sector] ? 1 : 0;
+    std::vector<Span> spans;
+    for (std::uint64_t number = replayed_;; number++) {
+        if (wrong == 0)
+            spans.push_back(span_of(log, number));
+        if (number == log.size())
+            break;
+        const Operation& next = log[number];
+        for (std::uint64_t sector = next.sector; sector < next.sector + next.sectors; sector++) {
+            wrong -= state[sector] != numbers[sector] ? 1 : 0;
+            state[sector] = shown_by(log, number + 1);
+            wrong += state[sector] != numbers[sector] ? 1 : 0;
+        }
+    }
+    if (spans.empty())
+        fail(
+            "{}: sector {} of {} (chunk of 64 KiB {}) shows operation {} of writer {}, but must show {}; the "
+            "last one seen is {}",
+            what, first_wrong, device_.path(), first_wrong / 128, numbers[first_wrong], number_,
+            state_[first_wrong], replayed_);
+    replay(log, spans.front().operations);
+    return spans;
 }
 
 Load::Load(std::vector<std::string> devices, unsigned writers, unsigned seed, const LoadOptions& options)
@@ -199,27 +244,14 @@ Load::~Load() {
 void Load::check(const std::vector<std::vector<std::byte>>& pictures, std::uint64_t since,
                  const std::string& what) {
     const std::size_t each = writers_.size() / devices_.size();
-    std::uint64_t latest_begin = 0;
-    std::uint64_t earliest_end = std::numeric_limits<std::uint64_t>::max();
-    std::string begin_of, end_of;
+    std::vector<Span> common{{.after = since, .before = never, .operations = 0}};
     for (std::size_t i = 0; i < writers_.size(); i++) {
-        const std::uint64_t last = writers_[i]->seen(pictures[i / each], what);
-        const std::vector<Operation> log = writers_[i]->log();
-        const std::uint64_t begun = Writer::begun(log, last), ended = Writer::ended(log, last + 1);
-        if (begun > latest_begin) {
-            latest_begin = begun;
-            begin_of = fmt::format("operation {} of writer {} on {}", last, i % each, devices_[i / each]);
-        }
-        if (ended < earliest_end) {
-            earliest_end = ended;
-            end_of = fmt::format("operation {} of writer {} on {}", last + 1, i % each, devices_[i / each]);
-        }
+        const std::vector<Span> spans = writers_[i]->instants(pictures[i / each], what);
+        const std::vector<Span> before = std::exchange(common, common_of(common, spans));
+        if (common.empty())
+            fail("{}: not one instant: writer {} on {} has done {}; the others, and the take: {}", what,
+                 i % each, devices_[i / each], text_of(spans), text_of(before));
     }
-    if (latest_begin > earliest_end)
-        fail("{}: not one instant: {} is seen, and {} is not, which was over before that began", what,
-             begin_of, end_of);
-    if (earliest_end < since)
-        fail("{}: {} was over before, and is not seen", what, end_of);
 }
 
 std::vector<std::byte> picture_of(const File& device) {

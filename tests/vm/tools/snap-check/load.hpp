@@ -31,6 +31,13 @@ struct Operation {
     std::uint64_t ended; ///< 0: not yet
 };
 
+/// Instants after one event of the clock and before another: so many operations of a writer are in a picture.
+struct Span {
+    std::uint64_t after;
+    std::uint64_t before;
+    std::uint64_t operations;
+};
+
 struct LoadOptions {
     std::uint64_t zone_sectors = 130; ///< not a divisor of a chunk: zones meet within chunks
     std::uint32_t largest = 600;      ///< sectors of one write
@@ -63,18 +70,15 @@ public:
     /// What is known of its operations at this moment.
     [[nodiscard]] std::vector<Operation> log() const;
 
-    /// How many of the operations a picture of the device shows; ends the program where it shows something
-    /// that never was. The writer's zones in @p state become what they are after that many.
-    std::uint64_t seen(const std::vector<std::byte>& picture, const std::string& what);
-
-    /// Begin and end of an operation in @p log: what cannot be told stays.
-    static std::uint64_t begun(const std::vector<Operation>& log, std::uint64_t number);
-    static std::uint64_t ended(const std::vector<Operation>& log, std::uint64_t number);
+    /// Of which instants a picture of the device can be; ends the program where it shows something that never
+    /// was. More than one: what only makes zeroes leaves no number, nor does what was zeroed after it.
+    std::vector<Span> instants(const std::vector<std::byte>& picture, const std::string& what);
 
 private:
     void step();
     void replay(const std::vector<Operation>& log, std::uint64_t until);
-    [[nodiscard]] bool shows(const std::vector<std::byte>& picture, const Operation& operation) const;
+    [[nodiscard]] std::vector<std::uint32_t> numbers_in(const std::vector<std::byte>& picture,
+                                                        const std::string& what) const;
 
     File device_;
     std::uint64_t sectors_;
