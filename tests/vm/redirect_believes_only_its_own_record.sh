@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # A record that is missing, damaged, of something else, over, or older than the source is not continued, and each has an errno of its own;
 # one slot that is damaged does no harm. A place for a record is refused, or has to be given. Programs of before the record go on as they were.
-# lab: kernels debug 6.12 6.1
+# lab: kernels 6.12
+# lab: soak debug 6.1
 # lab: timeout 180
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

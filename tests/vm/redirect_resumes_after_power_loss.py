@@ -135,6 +135,14 @@ def clean(migration: Migration) -> None:
     wait_until("nor on stable storage", lambda: (left := migration.record) and not left.marked)
 
 
+def recovered(migration: Migration) -> str:
+    """The record can be written again; where that has taken too long the migration was paused. Returns the state."""
+    wait_until("it is not behind", lambda: not migration.redirect.status()["flags"] & r.RECORD_BEHIND)
+    if migration.redirect.state == "standby":
+        migration.redirect.resume()
+    return migration.redirect.wait("ready", "redirected")
+
+
 print("--- nothing is written before it is marked, nor unmarked before it is flushed")
 migration = begun(True)
 migration.redirect.wait("ready")
@@ -186,7 +194,7 @@ expect_errno(errno.EIO, "cut-over", migration.redirect.cutover)
 expect("ready", migration.redirect.wait("ready"), "state")
 transfer(migration.source, 901 * BLOCK, BLOCK)
 remap("record", linear("record"))
-migration.redirect.wait("ready")
+recovered(migration)
 clean(migration)
 if not migration.same():
     sys.exit("they differ")
@@ -203,10 +211,7 @@ for _ in range(3 * rounds):
     time.sleep(0.2)
     remap("record", slow("record", 60))
     thread.join()
-    time.sleep(0.1)
-    if migration.redirect.state == "standby":
-        migration.redirect.resume()
-    state = migration.redirect.wait("ready", "redirected")
+    state = recovered(migration)
     expect({0: "redirected", errno.EIO: "ready"}.get(outcome[0], "ready"), state, f"state after {outcome[0]}")
     found = goes_on(migration, power_loss(application), less=False)
     expect(state == "redirected", found == "redirected", "what is found")

@@ -3,7 +3,8 @@
 # The record of a migration, on the target and on a device of its own: whatever the power loss leaves of source, target and record at a random
 # moment, copying, at rest or about the cut-over, a migration that goes on from there loses nothing that was acknowledged, makes both the
 # same, and copies less than everything. A record that cannot be written, and one that is wrong.
-# lab: kernels debug 6.12 6.1
+# lab: kernels 6.12
+# lab: soak debug 6.1
 # lab: timeout 300
 # lab: allow-dmesg (Buffer I/O error|I/O error|blk_update_request|lost async page write)
 . "$SRC/tests/lab/guest/lib.sh"
