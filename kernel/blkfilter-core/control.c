@@ -43,6 +43,12 @@ EXPORT_SYMBOL_GPL(blkfilter_copy_in_grown);
 
 /**
  * blkfilter_copy_in() - the same for an argument that has not grown yet
+ * @argument: to where.
+ * @size:     bytes of it.
+ * @user:     from where.
+ * @room:     bytes there are at @user.
+ *
+ * Return: as blkfilter_copy_in_grown().
  */
 int blkfilter_copy_in(void *argument, size_t size, u8 __user *user, u32 room)
 {
