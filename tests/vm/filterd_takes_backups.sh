@@ -99,7 +99,7 @@ for ((i = 1; i <= rounds; i++)); do
     check_backup $i
 done
 [ "$(filterctl backup list $store | wc -l)" = $((rounds + 1)) ] || fail "$(filterctl backup list $store)"
-qemu-img check -q "$store/000$rounds/data.qcow2" || fail "qemu-img finds it wrong"
+qemu-img check -q "$(printf "$store/%04d/data.qcow2" "$rounds")" || fail "qemu-img finds it wrong"
 
 echo "interrupted, by a kill and by hand"
 dd if=/dev/urandom of=/tmp/data/much bs=1M count=20 conv=fsync status=none
