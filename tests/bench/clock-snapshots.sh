@@ -20,9 +20,9 @@ storage=$NULL_DISK
 modprobe dm_snapshot
 attach "$origin" blksnap
 
-# mebibytes DEVICE FIO-OPTION...: a second.
+# mebibytes DEVICE FIO-OPTION...: a second. To fio a colon stands between names, and an image has one in its own.
 mebibytes() {
-    local device=$1
+    local device=${1//:/\\:}
     shift
     fio --name=clock --filename="$device" --ioengine=libaio --direct=1 --norandommap "$@" --output-format=json |
         jq '.jobs[0] | (.read.bw_bytes + .write.bw_bytes) / 1048576'

@@ -39,8 +39,10 @@ def mean(device: str, direction: str, ios: int, stretch: int) -> float:
     where = [f"--rw=rand{direction}", "--norandommap", f"--size={SPAN_BLOCKS * BLOCK}"]
     if direction == "touch":
         direction, where = "write", [f"--rw=write:{(2 * stretch - BLOCK) // 1024}k", f"--size={2 * stretch * ios}"]
+    # To fio a colon stands between names, and an image has one in its own.
+    name = device.replace(":", "\\:")
     shown = subprocess.run(
-        ["fio", "--name=row", f"--filename={device}", *where, "--ioengine=psync", "--direct=1", "--bs=4k",
+        ["fio", "--name=row", f"--filename={name}", *where, "--ioengine=psync", "--direct=1", "--bs=4k",
          f"--number_ios={ios}", "--thread", "--output-format=json"],
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
