@@ -18,20 +18,12 @@ Migrations::Migrations(Surroundings surroundings)
     : around_{std::move(surroundings)}, records_{around_.state_folder} {}
 
 Migrations::~Migrations() {
-    std::vector<LivePointer> all;
     {
         const std::scoped_lock lock{mutex_};
-        all = std::exchange(retired_, {});
         for (const auto& [id, live] : live_)
-            all.push_back(live);
-        for (const auto& live : all) {
-            live->ends = true;
-            live->ended.notify_all();
-        }
+            end_watching(live);
     }
-    for (const auto& live : all)
-        if (live->watcher.joinable())
-            live->watcher.join();
+    retired_.join();
 }
 
 // --- the table ---
@@ -57,24 +49,17 @@ void Migrations::retire(const Uuid& id, bool keeps_record) {
     const auto found = live_.find(id);
     if (found == live_.end())
         return;
-    retired_.push_back(found->second);
-    found->second->ends = true;
-    found->second->ended.notify_all();
+    end_watching(found->second);
     live_.erase(found);
     if (!keeps_record)
         records_.remove(id);
 }
 
-/// Their threads have ended, or are about to.
-void Migrations::join_retired() {
-    std::vector<LivePointer> ended;
-    {
-        const std::scoped_lock lock{mutex_};
-        ended = std::exchange(retired_, {});
-    }
-    for (const auto& live : ended)
-        if (live->watcher.joinable())
-            live->watcher.join();
+/// With the table's lock.
+void Migrations::end_watching(const LivePointer& live) {
+    live->ends = true;
+    live->ended.notify_all();
+    retired_.add(live);
 }
 
 // --- what is asked ---
@@ -85,7 +70,7 @@ void Migrations::start(const Redirection& redirection, const Source& source,
         throw Failure{EPERM, fmt::format("{} is the old source of {}: its data is of {}; filterctl redirect "
                                          "finish {} says that this is known",
                                          source.name, old->target, old->cut_over, source.name)};
-    join_retired();
+    retired_.join();
     const bool is_only = request.mode == redirect::Mode::only;
     const auto target = blkfilter::DeviceId::from_path(request.target);
     Record record{.id = request.id,

@@ -8,6 +8,7 @@
 #include "record.hpp"
 
 #include "../moment.hpp"
+#include "../retired.hpp"
 
 #include <blkfilter/control.hpp>
 #include <blkfilter/redirect.hpp>
@@ -91,7 +92,7 @@ private:
     [[nodiscard]] LivePointer live_of(const Uuid& id) const;
     [[nodiscard]] std::optional<Record> old_of(const Source& source) const;
     void retire(const Uuid& id, bool keeps_record);
-    void join_retired();
+    void end_watching(const LivePointer& live);
     std::chrono::nanoseconds cut_over_live(const Redirection& redirection, Live& live,
                                            const blkfilter::redirect::CutOverLimits& limits);
 
@@ -108,8 +109,8 @@ private:
     Records records_;
     mutable std::mutex mutex_; ///< of all below, and of what changes in it
     std::map<Uuid, LivePointer> live_;
-    std::vector<LivePointer> retired_; ///< whose threads end, or have ended
-    std::vector<Record> old_;          ///< of earlier boots, cut over
+    std::vector<Record> old_; ///< of earlier boots, cut over
+    Retired<Live> retired_;
 };
 
 } // namespace filterd::redirects
