@@ -161,15 +161,13 @@ void Migrations::try_one(const Redirection& redirection, const Source& source, c
 
 // --- one ---
 
-blkfilter::Uuid Migrations::go_on(const Redirection& redirection, const Source& source) {
+std::optional<blkfilter::Uuid> Migrations::go_on(const Redirection& redirection, const Source& source) {
     const std::scoped_lock one_at_a_time{continuing_};
     const auto old = old_of(source);
     if (!old) {
         const auto status = value_of(redirection.status());
-        if (!redirect::is_over(status.state) && live_of(status.id))
-            return status.id;
-        throw Failure{ENOENT,
-                      fmt::format("{}: nothing that a restart has ended is to be continued", source.name)};
+        const bool is_under_way = !redirect::is_over(status.state) && live_of(status.id);
+        return is_under_way ? std::optional{status.id} : std::nullopt;
     }
     if (!old->record.can_continue())
         throw Failure{ENODATA, fmt::format("{}: it was begun without a record that it could be continued by",

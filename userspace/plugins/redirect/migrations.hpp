@@ -84,8 +84,8 @@ public:
     void start(const Redirection& redirection, const Source& source, Wish wish);
 
     /// Goes on with what an earlier boot has left of it, now and whatever was in the way before. Returns its
-    /// id, also of one that goes on already. ENOENT: there is none.
-    blkfilter::Uuid go_on(const Redirection& redirection, const Source& source);
+    /// id, also of one that goes on already; nothing: there is none.
+    std::optional<blkfilter::Uuid> go_on(const Redirection& redirection, const Source& source);
 
     /// A device may have the filter now: what waits for it is tried at once.
     void look_again();

@@ -93,7 +93,10 @@ public:
         if (const auto cursor = call.cursor())
             return follow(call, *redirection, source, value_of(blkfilter::Uuid::parse(*cursor)));
         expect_attached(*redirection, source);
-        follow_or_not(call, *redirection, source, migrations().go_on(*redirection, source));
+        if (const auto id = migrations().go_on(*redirection, source))
+            follow_or_not(call, *redirection, source, *id);
+        else
+            call.answer(line_of(migrations().view(*redirection, source), roots()).dump());
     }
 
     void show(Call& call) {
