@@ -28,9 +28,9 @@ std::string target_of(const Status& status, const Roots& roots) {
     return status.id.is_null() ? "" : lasting_name(blkfilter::device_name(status.target), roots);
 }
 
-/// Cut over in an earlier boot.
-bool is_old(const View& view) {
-    return view.before && !view.before->cut_over.empty();
+/// What was cut over in an earlier boot; NULL: nothing was.
+const Record* cut_over_before(const View& view) {
+    return view.before && !view.before->cut_over.empty() ? &*view.before : nullptr;
 }
 
 /// The device that has what was written last.
@@ -38,17 +38,20 @@ std::string current_of(const View& view, const Roots& roots) {
     if (view.status.state == State::redirected)
         return view.status.is_unseen ? "neither: writes may have reached the source"
                                      : target_of(view.status, roots);
-    return is_old(view) ? view.before->target : lasting_name(view.source.name, roots);
+    const auto* const before = cut_over_before(view);
+    return before ? before->target : lasting_name(view.source.name, roots);
 }
 
 /// What must be done before the machine is started again; empty: nothing.
 std::string reboot_of(const View& view, const Roots& roots, bool has_lines) {
     const auto source = lasting_name(view.source.name, roots);
     const auto& status = view.status;
-    if (status.state != State::redirected)
-        return is_old(view) ? fmt::format("the data of {} is of {}: {} has what was written since", source,
-                                          view.before->cut_over, view.before->target)
-                            : "";
+    if (status.state != State::redirected) {
+        const auto* const before = cut_over_before(view);
+        return before ? fmt::format("the data of {} is of {}: {} has what was written since", source,
+                                    before->cut_over, before->target)
+                      : "";
+    }
     if (status.mode == redirect::Mode::only || status.target_sector != 0)
         return fmt::format("begin the redirect to {} again before anything opens {}",
                            target_of(status, roots), source);
