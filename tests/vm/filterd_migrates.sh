@@ -88,8 +88,8 @@ finish old
 
 echo "what people do wrong"
 expect_exit 2 filterctl redirect start raw
-expect_exit 2 filterctl redirect start raw "/dev/$copy"
-said "say --no-record"
+expect_exit 1 filterctl redirect start raw "/dev/$copy"
+said "Say --record with a device or a file, or --no-record"
 expect_exit 2 filterctl redirect start raw "/dev/$copy" --mode sideways
 expect_exit 2 filterctl redirect start raw "/dev/$copy" --mode only --rate 1MiB
 said "--rate is for migrations"

@@ -97,6 +97,43 @@ TEST_F(RedirectAnswers, an_old_source_says_so) {
         << json["reboot"];
 }
 
+TEST_F(RedirectAnswers, where_the_record_is) {
+    start();
+    EXPECT_EQ(details()["record"], "none: a restart before the cut-over means starting again");
+    EXPECT_TRUE(details()["record_marked_bytes"].is_null());
+    start(false, Mode::background, {});
+    {
+        const std::scoped_lock lock{kernel.mutex};
+        kernel.status.record_marked = 65536;
+    }
+    // 8:32, which this machine may have by whatever name.
+    const auto device = blkfilter::device_name({8, 32, 3});
+    const auto place = (folder / "dev" / device).string();
+    auto json = details();
+    EXPECT_EQ(json["record"], place + ", from byte 536870912 on");
+    EXPECT_EQ(json["record_marked_bytes"], 65536);
+    EXPECT_TRUE(json["record_error"].is_null());
+    EXPECT_TRUE(json["record_behind"].is_null());
+    EXPECT_EQ(json["continued"], false);
+}
+
+TEST_F(RedirectAnswers, a_record_that_cannot_be_written) {
+    start(false, Mode::background, {});
+    {
+        const std::scoped_lock lock{kernel.mutex};
+        kernel.status.record_sector = 0;
+        kernel.status.record_error = EIO;
+        kernel.status.flags |= BLKFILTER_REDIRECT_RECORD_BEHIND | BLKFILTER_REDIRECT_CONTINUED;
+    }
+    const auto device = blkfilter::device_name({8, 32, 3});
+    blkfilter::test::write_file(folder / "sys/class/block" / device / "loop/backing_file", "/var/record\n");
+    const auto json = details();
+    EXPECT_EQ(json["record"], "/var/record by " + device);
+    EXPECT_EQ(json["record_error"], "Input/output error");
+    EXPECT_TRUE(json["record_behind"].get<std::string>().ends_with("it must not be continued"));
+    EXPECT_EQ(json["continued"], true);
+}
+
 TEST(RedirectEvents, say_what_has_changed) {
     blkfilter_redirect_change change{.id = {}, .from = BLKFILTER_REDIRECT_RUNNING, .error = EIO};
     const auto data = std::as_bytes(std::span{&change, 1});

@@ -23,11 +23,15 @@ public:
     // What tests see and say, with the lock.
     std::mutex mutex{};
     bool attached{true};
+    bool gone{}; ///< pulled
     blkfilter_redirect_status status{};
     blkfilter_redirect_start started{};
     blkfilter_redirect_set set{};
     std::vector<std::uint32_t> commands{}; ///< but for STATUS
     int start_error{};
+    std::uint32_t refused{};                                  ///< with it
+    std::uint32_t recorded_state{BLKFILTER_REDIRECT_RUNNING}; ///< that the record leads to
+    const char* name{"sda"};
     int cut_over_errors{}; ///< so many fail
     int finish_error{};
     std::vector<std::uint64_t> different{}; ///< sectors of regions, each as often as it is found
@@ -42,6 +46,8 @@ public:
 
     int command(std::uint32_t number, void* argument) {
         const std::scoped_lock lock{mutex};
+        if (gone)
+            return -ENODEV;
         if (!attached)
             return -ENOENT;
         if (number != BLKFILTER_REDIRECT_STATUS)
@@ -54,6 +60,8 @@ public:
             return 0;
         case BLKFILTER_REDIRECT_SET:
             set = *static_cast<blkfilter_redirect_set*>(argument);
+            status.rate = set.rate;
+            status.in_flight = set.in_flight;
             return 0;
         case BLKFILTER_REDIRECT_CUTOVER:
             return cut_over(*static_cast<blkfilter_redirect_cutover*>(argument));
@@ -89,7 +97,7 @@ private:
             if (list.count != 0) {
                 auto& device = *blkfilter::test::at<blkfilter_device_info>(list.entries);
                 device.device = {.major = 8, .minor = 0, .diskseq = 1};
-                blkfilter::test::put(device.name, "sda");
+                blkfilter::test::put(device.name, name);
             }
             list.count = 1;
             return 0;
@@ -100,12 +108,23 @@ private:
         return command(raw.cmd, blkfilter::test::at<void>(raw.opt));
     }
 
-    int start(const blkfilter_redirect_start& raw) {
+    int start(blkfilter_redirect_start& raw) {
+        raw.refused = refused;
         if (start_error != 0)
             return start_error;
         started = raw;
-        status.state =
-            raw.mode == BLKFILTER_REDIRECT_ONLY ? BLKFILTER_REDIRECT_REDIRECTED : BLKFILTER_REDIRECT_RUNNING;
+        const bool continues = (raw.flags & BLKFILTER_REDIRECT_CONTINUE) != 0;
+        status.state = BLKFILTER_REDIRECT_RUNNING;
+        if (raw.mode == BLKFILTER_REDIRECT_ONLY)
+            status.state = BLKFILTER_REDIRECT_REDIRECTED;
+        else if (continues)
+            status.state = recorded_state;
+        status.flags = (continues ? BLKFILTER_REDIRECT_CONTINUED : 0) |
+                       (raw.mode == BLKFILTER_REDIRECT_ONLY || raw.flags & BLKFILTER_REDIRECT_NO_RECORD
+                            ? 0
+                            : BLKFILTER_REDIRECT_RECORDED);
+        status.record = {.major = 8, .minor = 32, .diskseq = 3};
+        status.record_sector = raw.flags & BLKFILTER_REDIRECT_RECORD ? 0 : 1 << 20;
         status.mode = raw.mode;
         std::memcpy(status.id, raw.id, sizeof(status.id));
         status.target = {.major = 8, .minor = 16, .diskseq = 2};

@@ -26,9 +26,13 @@ protected:
         return {.state_folder = folder / "state",
                 .boot = boot,
                 .control = [this]() -> blkfilter::Result<blkfilter::Control> { return kernel.control(); },
-                .roots = {.dev = folder / "dev", .proc = folder / "proc", .etc = folder / "etc"},
+                .roots = {.dev = folder / "dev",
+                          .proc = folder / "proc",
+                          .etc = folder / "etc",
+                          .sys = folder / "sys"},
                 .log = [this](filterd_priority, const std::string& line) { say(line); },
-                .period = std::chrono::milliseconds{5}};
+                .period = std::chrono::milliseconds{5},
+                .make_loop = [](const std::filesystem::path&) { return LoopDevice{.node = "/dev/zero"}; }};
     }
 
     /// As filterd does after a kill, or the machine after a restart.
@@ -40,10 +44,20 @@ protected:
 
     blkfilter::redirect::StartRequest
     start(bool cuts_over_itself = false,
-          blkfilter::redirect::Mode mode = blkfilter::redirect::Mode::write_blocking) {
-        blkfilter::redirect::StartRequest request{.target = "/dev/null", .mode = mode, .no_record = true};
-        migrations->start(redirection, source, request, cuts_over_itself);
+          blkfilter::redirect::Mode mode = blkfilter::redirect::Mode::write_blocking,
+          Place place = {.kind = Place::Kind::none}) {
+        const blkfilter::redirect::StartRequest request{.target = "/dev/null", .mode = mode};
+        migrations->start(
+            redirection, source,
+            {.request = request, .place = std::move(place), .cuts_over_itself = cuts_over_itself});
         return request;
+    }
+
+    /// Nothing is under way after it.
+    void power_loss() {
+        migrations.reset();
+        const std::scoped_lock lock{kernel.mutex};
+        kernel.status = {};
     }
 
     View view() { return migrations->view(redirection, source); }

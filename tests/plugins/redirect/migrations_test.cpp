@@ -163,12 +163,12 @@ TEST_F(RedirectMigrations, a_redirect_alone_makes_the_source_old_at_once) {
     EXPECT_TRUE(view().before);
 }
 
-TEST_F(RedirectMigrations, what_was_not_cut_over_starts_again) {
+TEST_F(RedirectMigrations, what_has_no_record_starts_again) {
     start();
     migrations.reset();
     kernel.status = {};
     begin("another boot");
-    EXPECT_TRUE(was_said("the migration of sda to /dev/null was ended by a restart"));
+    EXPECT_TRUE(was_said("the migration of sda to /dev/null was ended by a restart, and has no record"));
     EXPECT_TRUE(records().empty());
     EXPECT_FALSE(view().before);
 }

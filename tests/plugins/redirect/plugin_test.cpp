@@ -52,11 +52,11 @@ TEST_F(RedirectPlugin, has_its_commands) {
     EXPECT_STREQ(plugin->module, "blkfilter-redirect");
     EXPECT_EQ(plugin->flags, FILTERD_KEEPS_HISTORY);
     EXPECT_NE(plugin->attached, nullptr);
-    for (const char* name :
-         {"start", "status", "list", "pause", "resume", "set-rate", "verify", "cutover", "cancel", "finish"})
+    for (const char* name : {"start", "continue", "status", "list", "pause", "resume", "set-rate", "verify",
+                             "cutover", "cancel", "finish"})
         EXPECT_NE(test::command_of(*plugin, name), nullptr) << name;
     // Whoever migrates for hours is in nobody's way.
-    for (const char* name : {"start", "verify", "cutover", "cancel", "pause", "finish"})
+    for (const char* name : {"start", "continue", "verify", "cutover", "cancel", "pause", "finish"})
         EXPECT_EQ(test::command_of(*plugin, name)->flags & (FILTERD_JOB | FILTERD_BESIDE),
                   FILTERD_JOB | FILTERD_BESIDE)
             << name;
@@ -67,10 +67,9 @@ TEST_F(RedirectPlugin, sends_what_is_asked_for) {
     EXPECT_EQ(run("pause").failure, "");
     EXPECT_EQ(run("resume").failure, "");
     EXPECT_EQ(run("set-rate", {{"rate", "1000"}, {"in-flight", "3"}}).failure, "");
-    EXPECT_EQ(run("cancel").failure, "");
     EXPECT_EQ(kernel.commands,
               (std::vector<std::uint32_t>{BLKFILTER_REDIRECT_PAUSE, BLKFILTER_REDIRECT_RESUME,
-                                          BLKFILTER_REDIRECT_SET, BLKFILTER_REDIRECT_CANCEL}));
+                                          BLKFILTER_REDIRECT_SET}));
     EXPECT_EQ(kernel.set.flags, BLKFILTER_REDIRECT_SET_RATE | BLKFILTER_REDIRECT_SET_IN_FLIGHT);
     EXPECT_EQ(kernel.set.rate, 1000U);
     EXPECT_EQ(kernel.set.in_flight, 3U);
@@ -86,7 +85,7 @@ TEST_F(RedirectPlugin, says_in_one_line_what_is_wrong) {
     const auto failed = run("pause");
     EXPECT_EQ(failed.code, ENOENT);
     EXPECT_TRUE(failed.failure.ends_with("nothing was started, or the filter is not attached to the device"));
-    for (const char* name : {"start", "status", "cutover", "finish"})
+    for (const char* name : {"start", "continue", "status", "cutover", "cancel", "finish"})
         EXPECT_NE(run(name, {{"target", "sdb"}, {"no-record", "1"}}).failure, "") << "no such disk: " << name;
     EXPECT_EQ(kernel.count(BLKFILTER_REDIRECT_START), 0U);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "redirect/request.hpp"
 
+#include "../../folder.hpp"
 #include "../fake_host.hpp"
 #include "fake_redirect.hpp"
 
@@ -17,9 +18,13 @@ class RedirectRequest : public testing::Test {
 protected:
     RedirectRequest() { detail::services = test::fake_host(); }
 
-    blkfilter::redirect::StartRequest request(Arguments arguments) {
+    Wish wish(Arguments arguments) {
         fake.arguments = std::move(arguments);
-        return start_request_of(Call{fake.handle()});
+        return wish_of(Call{fake.handle()}, {.dev = folder / "dev"});
+    }
+
+    blkfilter::redirect::StartRequest request(Arguments arguments) {
+        return wish(std::move(arguments)).request;
     }
 
     /// The one line that is said of it.
@@ -34,41 +39,52 @@ protected:
     }
 
     test::FakeCall fake;
+    blkfilter::test::Folder folder;
 };
 
 TEST_F(RedirectRequest, has_all_that_is_given) {
-    const auto wanted = request({{"target", "/dev/disk/by-id/x"},
-                                 {"mode", "background"},
-                                 {"rate", "1000"},
-                                 {"in-flight", "64"},
-                                 {"no-record", "1"}});
+    const auto wanted = request(
+        {{"target", "/dev/disk/by-id/x"}, {"mode", "background"}, {"rate", "1000"}, {"in-flight", "64"}});
     EXPECT_EQ(wanted.target, "/dev/disk/by-id/x");
     EXPECT_EQ(wanted.mode, Mode::background);
     EXPECT_EQ(wanted.bytes_per_second, 1000U);
     EXPECT_EQ(wanted.in_flight, 64U);
-    EXPECT_TRUE(wanted.no_record);
     EXPECT_FALSE(wanted.range);
     EXPECT_FALSE(wanted.id.is_null());
 }
 
 TEST_F(RedirectRequest, has_what_is_usual) {
-    const auto wanted = request({{"target", "sdb"}, {"no-record", "1"}});
+    const auto wanted = request({{"target", "sdb"}});
     EXPECT_EQ(wanted.target, "/dev/sdb");
     EXPECT_EQ(wanted.mode, Mode::write_blocking);
     EXPECT_EQ(wanted.bytes_per_second, 0U);
     EXPECT_EQ(wanted.in_flight, 0U);
 }
 
-TEST_F(RedirectRequest, must_say_that_nothing_is_on_record) {
-    EXPECT_EQ(
-        refusal({{"target", "sdb"}}),
-        "say --no-record: how far a migration is, is not kept on stable storage, so that a power loss or a "
-        "restart before its cut-over means starting again");
+TEST_F(RedirectRequest, has_a_place_for_the_record) {
+    using Kind = Place::Kind;
+    const auto place = [this](Arguments arguments) {
+        arguments.emplace("target", "sdb");
+        return wish(std::move(arguments)).place;
+    };
+    EXPECT_EQ(place({}), (Place{.kind = Kind::target}));
+    EXPECT_EQ(place({{"no-record", "1"}}), (Place{.kind = Kind::none}));
+    EXPECT_EQ(place({{"mode", "only"}}), (Place{.kind = Kind::none}));
+    const auto file = (folder / "record").string();
+    EXPECT_EQ(place({{"record", file}}), (Place{.kind = Kind::file, .path = file})) << "it is made";
+    blkfilter::test::write_file(file, "");
+    EXPECT_EQ(place({{"record", file}}), (Place{.kind = Kind::file, .path = file}));
+    EXPECT_EQ(refusal({{"target", "sdb"}, {"record", "record"}}),
+              "--record needs a whole path, from / on, not 'record'");
+    EXPECT_EQ(refusal({{"target", "sdb"}, {"record", "/dev/null"}}),
+              "/dev/null is neither a block device nor a file");
+    EXPECT_EQ(refusal({{"target", "sdb"}, {"record", file}, {"no-record", "1"}}),
+              "--record and --no-record exclude each other");
 }
 
 TEST_F(RedirectRequest, of_a_redirect_alone_has_nothing_of_a_migration) {
     EXPECT_EQ(request({{"target", "sdb"}, {"mode", "only"}}).mode, Mode::only);
-    for (const std::string name : {"rate", "in-flight", "auto-cutover", "no-record"})
+    for (const std::string name : {"rate", "in-flight", "auto-cutover", "record", "no-record"})
         EXPECT_EQ(refusal({{"target", "sdb"}, {"mode", "only"}, {name, "1"}}),
                   "--" + name + " is for migrations: with --mode only nothing is copied");
 }

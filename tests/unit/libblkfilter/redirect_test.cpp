@@ -79,7 +79,12 @@ struct Kernel {
         raw.waited = 9;
         raw.target_errors = 10;
         raw.attempts = 11;
-        raw.flags = BLKFILTER_REDIRECT_UNSEEN;
+        raw.flags = BLKFILTER_REDIRECT_UNSEEN | BLKFILTER_REDIRECT_RECORDED |
+                    BLKFILTER_REDIRECT_RECORD_BEHIND | BLKFILTER_REDIRECT_CONTINUED;
+        raw.record = {.major = 8, .minor = 32, .diskseq = 6};
+        raw.record_sector = 15;
+        raw.record_marked = 16;
+        raw.record_error = ENOSPC;
         raw.held_ns = 12;
         raw.time_ns = 13;
         raw.started_ns = 14;
@@ -135,6 +140,17 @@ TEST_F(RedirectTest, a_migration_is_of_the_whole_device_and_has_an_id) {
     EXPECT_NE(id, std::vector<std::uint8_t>(Uuid::length_bytes));
 }
 
+TEST_F(RedirectTest, says_where_the_record_is) {
+    ASSERT_TRUE(redirection.start({.target = "/dev/null"}));
+    EXPECT_EQ(kernel.started.flags, 0U) << "on the target";
+    ASSERT_TRUE(redirection.start({.target = "/dev/null", .record = "/dev/zero", .continues = true}));
+    EXPECT_EQ(kernel.started.flags, BLKFILTER_REDIRECT_RECORD | BLKFILTER_REDIRECT_CONTINUE);
+    EXPECT_GE(kernel.started.record, 0);
+    EXPECT_NE(kernel.started.record, kernel.started.target);
+    EXPECT_EQ(redirection.start({.target = "/dev/null", .record = "/dev/no-such-device"}).error(),
+              (Error{ENOENT, "/dev/no-such-device: No such file or directory"}));
+}
+
 TEST_F(RedirectTest, says_what_is_wrong_with_a_target) {
     EXPECT_EQ(redirection.start({.target = "/dev/no-such-device"}).error(),
               (Error{ENOENT, "/dev/no-such-device: No such file or directory"}));
@@ -145,9 +161,9 @@ TEST_F(RedirectTest, says_what_is_wrong_with_a_target) {
     // Each has words of its own, and a later kernel's has the errno's.
     std::vector<std::string> said;
     for (kernel.refused = BLKFILTER_REDIRECT_TARGET_SMALLER;
-         kernel.refused <= BLKFILTER_REDIRECT_TARGET_CRYPTO; ++kernel.refused) {
+         kernel.refused <= BLKFILTER_REDIRECT_RECORD_WRITTEN; ++kernel.refused) {
         const auto message = redirection.start({.target = "/dev/null"}).error().message;
-        EXPECT_TRUE(message.starts_with("4095:7 to /dev/null: the ")) << message;
+        EXPECT_TRUE(message.starts_with("4095:7 to /dev/null: ")) << message;
         EXPECT_EQ(std::ranges::count(said, message), 0) << message;
         said.push_back(message);
     }
@@ -173,6 +189,13 @@ TEST_F(RedirectTest, says_how_it_is) {
               (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}));
     EXPECT_FALSE(status->sends_fua);
     EXPECT_TRUE(status->is_unseen);
+    EXPECT_TRUE(status->is_continued);
+    ASSERT_TRUE(status->record);
+    EXPECT_EQ(status->record->device, (DeviceId{8, 32, 6}));
+    EXPECT_EQ(status->record->sector, 15U);
+    EXPECT_EQ(status->record->marked_bytes, 16U);
+    EXPECT_EQ(status->record->error, ENOSPC);
+    EXPECT_TRUE(status->record->is_behind);
     EXPECT_EQ(status->held, 12ns);
     EXPECT_EQ(status->time, 13ns);
     EXPECT_EQ(status->started, 14ns);
@@ -232,6 +255,13 @@ TEST(Redirect, errors_say_what_they_mean_here) {
               where + "somebody has the source open, and would get old data from one moment to the next");
     EXPECT_EQ(message(ENOENT, [](const auto& it) { return it.status(); }),
               "4095:7: redirect: command 1: the filter is not attached to the device");
+}
+
+TEST(Redirect, some_records_are_refused_for_good) {
+    for (const int code : {ENODATA, EBADMSG, EPROTONOSUPPORT, ENOKEY, EXDEV, EALREADY, EUCLEAN})
+        EXPECT_TRUE(says_never(code)) << code;
+    for (const int code : {EAGAIN, EBUSY, ENODEV, ENOENT, ENOSPC, ETIMEDOUT, EIO})
+        EXPECT_FALSE(says_never(code)) << code;
 }
 
 TEST(Redirect, states_and_modes_have_names) {

@@ -5,6 +5,7 @@
 #include <blkfilter/redirect.hpp>
 #include <linux/blkfilter-redirect.h>
 
+#include <algorithm>
 #include <array>
 #include <fcntl.h>
 #include <limits>
@@ -13,7 +14,53 @@ namespace blkfilter::redirect {
 
 namespace {
 
+static_assert(record_bytes == std::uint64_t{BLKFILTER_REDIRECT_SLOT} * BLKFILTER_REDIRECT_SLOTS);
+
 constexpr std::uint64_t no_sector = std::numeric_limits<std::uint64_t>::max();
+
+/// What is wrong with a record, or its place; empty when nothing is.
+std::string_view reason_of_record(std::uint32_t refused) {
+    switch (refused) {
+    case BLKFILTER_REDIRECT_RECORD_NO_PLACE:
+        return "there is no room for the record, 64 KiB: on the target it must be behind what the source "
+               "needs";
+    case BLKFILTER_REDIRECT_RECORD_NO_BLOCK:
+        return "what the record shall be kept on is no block device";
+    case BLKFILTER_REDIRECT_RECORD_READ_ONLY:
+        return "the record's device is read-only";
+    case BLKFILTER_REDIRECT_RECORD_IN_USE:
+        return "the record's device is in use: mounted, held by another device, or a target";
+    case BLKFILTER_REDIRECT_RECORD_GONE:
+        return "the record's device has gone";
+    case BLKFILTER_REDIRECT_RECORD_UNSUITED:
+        return "the record's device is zoned, or has integrity data";
+    case BLKFILTER_REDIRECT_RECORD_ON_SOURCE:
+        return "the record's device lies on the source";
+    case BLKFILTER_REDIRECT_RECORD_IO:
+        return "the record cannot be read or written";
+    case BLKFILTER_REDIRECT_RECORD_IN_FORCE:
+        return "the record there says that the target has the current data, which would be overwritten with "
+               "old data of the source";
+    case BLKFILTER_REDIRECT_RECORD_NONE:
+        return "there is no record";
+    case BLKFILTER_REDIRECT_RECORD_DAMAGED:
+        return "the record is damaged";
+    case BLKFILTER_REDIRECT_RECORD_VERSION:
+        return "the record is of a later version";
+    case BLKFILTER_REDIRECT_RECORD_OTHER_ID:
+        return "the record is of another migration";
+    case BLKFILTER_REDIRECT_RECORD_OTHER_SIZE:
+        return "the record is of devices of other sizes";
+    case BLKFILTER_REDIRECT_RECORD_OTHER_DEVICE:
+        return "the record is of partitions with other PARTUUIDs";
+    case BLKFILTER_REDIRECT_RECORD_CONCLUDED:
+        return "the record says that it has ended";
+    case BLKFILTER_REDIRECT_RECORD_WRITTEN:
+        return "the source was written to since it appeared, or does not count what is written to it";
+    default:
+        return "";
+    }
+}
 
 /// What is wrong with a target, or a source; empty when nothing is.
 std::string_view reason_of(std::uint32_t refused) {
@@ -45,7 +92,7 @@ std::string_view reason_of(std::uint32_t refused) {
     case BLKFILTER_REDIRECT_TARGET_CRYPTO:
         return "the target has less inline encryption than the source";
     default:
-        return "";
+        return reason_of_record(refused);
     }
 }
 
@@ -117,10 +164,6 @@ std::string_view meaning_of_command(std::uint32_t command, int code) {
         return command == BLKFILTER_REDIRECT_START || command == BLKFILTER_REDIRECT_STATUS
                    ? ""
                    : "nothing was started, or the filter is not attached to the device";
-    case EOPNOTSUPP:
-        return command == BLKFILTER_REDIRECT_START ? "without a record on stable storage it must be said "
-                                                     "that a power loss means starting again"
-                                                   : "";
     case ESTALE:
         return "the source gets another size just now";
     case ETIMEDOUT:
@@ -143,6 +186,29 @@ Result<void> send_plain(const Control& control, const DeviceId& source, std::uin
 
 std::chrono::nanoseconds nanoseconds_of(std::uint64_t raw) {
     return std::chrono::nanoseconds{static_cast<std::int64_t>(raw)};
+}
+
+Result<FileDescriptor> open_device(const std::filesystem::path& node) {
+    FileDescriptor device{::open(node.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK)};
+    if (device.get() < 0)
+        return failure(errno, node.string(), text_of_errno(errno));
+    return device;
+}
+
+std::uint32_t start_flags_of(const StartRequest& request) {
+    return (request.no_record ? BLKFILTER_REDIRECT_NO_RECORD : 0) |
+           (request.record ? BLKFILTER_REDIRECT_RECORD : 0) |
+           (request.continues ? BLKFILTER_REDIRECT_CONTINUE : 0);
+}
+
+std::optional<RecordStatus> record_of(const blkfilter_redirect_status& raw) {
+    if ((raw.flags & BLKFILTER_REDIRECT_RECORDED) == 0)
+        return std::nullopt;
+    return RecordStatus{.device = device_of(raw.record),
+                        .sector = raw.record_sector,
+                        .marked_bytes = raw.record_marked,
+                        .error = static_cast<int>(raw.record_error),
+                        .is_behind = (raw.flags & BLKFILTER_REDIRECT_RECORD_BEHIND) != 0};
 }
 
 } // namespace
@@ -169,18 +235,27 @@ bool is_over(State state) {
     return state == State::created || state == State::failed || state == State::concluded;
 }
 
+bool says_never(int error) {
+    constexpr std::array never{ENODATA, EBADMSG, EPROTONOSUPPORT, ENOKEY, EXDEV, EALREADY, EUCLEAN};
+    return std::ranges::find(never, error) != never.end();
+}
+
 Result<void> Redirection::start(const StartRequest& request) const {
     const auto limit_ms = raw_milliseconds(request.limit);
     if (!limit_ms)
         return std::unexpected(limit_ms.error());
-    const FileDescriptor target{::open(request.target.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK)};
-    if (target.get() < 0)
-        return failure(errno, request.target.string(), text_of_errno(errno));
+    const auto target = open_device(request.target);
+    if (!target)
+        return std::unexpected(target.error());
+    const auto record = request.record ? open_device(*request.record) : FileDescriptor{};
+    if (!record)
+        return std::unexpected(record.error());
     const auto range = request.range.value_or(SectorRange{});
     blkfilter_redirect_start raw{};
-    raw.flags = request.no_record ? BLKFILTER_REDIRECT_NO_RECORD : 0;
+    raw.flags = start_flags_of(request);
     raw.mode = static_cast<std::uint32_t>(request.mode);
-    raw.target = target.get();
+    raw.target = target->get();
+    raw.record = record->get();
     raw.first_sector = range.sector;
     raw.sectors = range.sectors;
     raw.target_sector = request.target_sector;
@@ -219,9 +294,11 @@ Result<Status> Redirection::status() const {
                   .attempts = raw.attempts,
                   .sends_fua = (raw.flags & BLKFILTER_REDIRECT_FUA) != 0,
                   .is_unseen = (raw.flags & BLKFILTER_REDIRECT_UNSEEN) != 0,
+                  .is_continued = (raw.flags & BLKFILTER_REDIRECT_CONTINUED) != 0,
                   .held = nanoseconds_of(raw.held_ns),
                   .time = nanoseconds_of(raw.time_ns),
-                  .started = nanoseconds_of(raw.started_ns)};
+                  .started = nanoseconds_of(raw.started_ns),
+                  .record = record_of(raw)};
 }
 
 Result<void> Redirection::set(const Settings& settings) const {

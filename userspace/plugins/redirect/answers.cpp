@@ -26,22 +26,30 @@ std::string target_of(const Status& status, const Roots& roots) {
     return status.id.is_null() ? "" : lasting_name(blkfilter::device_name(status.target), roots);
 }
 
+/// What was cut over in an earlier boot; NULL: nothing was.
+const Record* cut_over_before(const View& view) {
+    return view.before && !view.before->cut_over.empty() ? &*view.before : nullptr;
+}
+
 /// The device that has what was written last.
 std::string current_of(const View& view, const Roots& roots) {
     if (view.status.state == State::redirected)
         return view.status.is_unseen ? "neither: writes may have reached the source"
                                      : target_of(view.status, roots);
-    return view.before ? view.before->target : lasting_name(view.source.name, roots);
+    const auto* const before = cut_over_before(view);
+    return before ? before->target : lasting_name(view.source.name, roots);
 }
 
 /// What must be done before the machine is started again; empty: nothing.
 std::string reboot_of(const View& view, const Roots& roots, bool has_lines) {
     const auto source = lasting_name(view.source.name, roots);
     const auto& status = view.status;
-    if (status.state != State::redirected)
-        return view.before ? fmt::format("the data of {} is of {}: {} has what was written since", source,
-                                         view.before->cut_over, view.before->target)
-                           : "";
+    if (status.state != State::redirected) {
+        const auto* const before = cut_over_before(view);
+        return before ? fmt::format("the data of {} is of {}: {} has what was written since", source,
+                                    before->cut_over, before->target)
+                      : "";
+    }
     if (status.mode == redirect::Mode::only || status.target_sector != 0)
         return fmt::format("begin the redirect to {} again before anything opens {}",
                            target_of(status, roots), source);
@@ -51,6 +59,31 @@ std::string reboot_of(const View& view, const Roots& roots, bool has_lines) {
         has_lines ? "put the line 'fstab' into /etc/fstab, for"
                   : "name in /etc/fstab and wherever else it is opened, instead of " + source + ",",
         target_of(status, roots), source);
+}
+
+/// Where the kernel's record is.
+std::string record_of(const Status& status, const Roots& roots) {
+    if (!status.record)
+        return status.mode == redirect::Mode::only || status.id.is_null()
+                   ? ""
+                   : "none: a restart before the cut-over means starting again";
+    const auto name = blkfilter::device_name(status.record->device);
+    const auto sector = status.record->sector;
+    return sector == 0 ? text_of_record_device(name, roots)
+                       : fmt::format("{}, from byte {} on", lasting_name(name, roots),
+                                     sector * blkfilter::sector_bytes);
+}
+
+void add_record(Json& json, const Status& status, const Roots& roots) {
+    const auto record = status.record.value_or(redirect::RecordStatus{});
+    json["record"] = text_or_null(record_of(status, roots));
+    json["record_marked_bytes"] = status.record ? Json(record.marked_bytes) : Json{};
+    json["record_error"] = error_text(static_cast<std::uint32_t>(record.error));
+    json["record_behind"] = record.is_behind
+                                ? Json("the source was written to and the record does not say so: were the "
+                                       "power lost now, it must not be continued")
+                                : Json{};
+    json["continued"] = status.is_continued;
 }
 
 double milliseconds(std::chrono::nanoseconds time) {
@@ -87,6 +120,7 @@ Json details_of(const View& view, const Roots& roots) {
     json["auto_cutover"] = view.record && view.record->cuts_over_itself;
     json["trouble"] = text_or_null(view.trouble);
     json["error"] = error_text(static_cast<std::uint32_t>(status.error));
+    add_record(json, status, roots);
     json["mirrored_bytes"] = status.mirrored_bytes;
     json["rate"] = status.bytes_per_second;
     json["in_flight"] = status.in_flight;

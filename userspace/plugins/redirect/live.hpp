@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// @file
-/// A migration as the plugin has it in its table.
+/// Migrations as the plugin has them in its tables.
 #pragma once
 
 #include "migrations.hpp"
@@ -26,6 +26,15 @@ struct Migrations::Live {
     // The watcher's.
     bool is_silent{};                  ///< the kernel does not say how it is, which was logged
     std::chrono::milliseconds pause{}; ///< before the next cut-over is tried
+    std::chrono::steady_clock::time_point next_try{};
+};
+
+/// One of an earlier boot, or whose source was pulled after its cut-over. All is the table's lock's.
+struct Migrations::Old {
+    Record record;
+    std::string said{};                ///< why it is not continued, the last time that was tried
+    bool is_given_up{};                ///< it is tried only when somebody asks for it
+    std::chrono::milliseconds pause{}; ///< before it is tried again
     std::chrono::steady_clock::time_point next_try{};
 };
 

@@ -14,10 +14,35 @@ namespace redirect = blkfilter::redirect;
 using redirect::State;
 using redirect::Status;
 
+namespace {
+
+/// What can be done about it, where it is not plain.
+std::string advice_for_start(int code) {
+    switch (code) {
+    case EDESTADDRREQ:
+        return ". Say --record with a device or a file, or --no-record: a restart before the cut-over means "
+               "starting again then";
+    case EEXIST:
+        return ". To begin all the same, overwrite the record first";
+    default:
+        return "";
+    }
+}
+
+} // namespace
+
 Migrations::Migrations(Surroundings surroundings)
     : around_{std::move(surroundings)}, records_{around_.state_folder} {}
 
 Migrations::~Migrations() {
+    {
+        const std::scoped_lock lock{mutex_};
+        ends_ = true;
+        changed_.notify_all();
+    }
+    // It may begin to watch one until then.
+    if (continuer_.joinable())
+        continuer_.join();
     {
         const std::scoped_lock lock{mutex_};
         for (const auto& [id, live] : live_)
@@ -34,24 +59,65 @@ Migrations::LivePointer Migrations::live_of(const Uuid& id) const {
     return found == live_.end() ? nullptr : found->second;
 }
 
-/// That the device was cut over in an earlier boot, and nobody has said since that this is known.
-std::optional<Record> Migrations::old_of(const Source& source) const {
+/// That an earlier boot has left something of the device, and nobody has said since that this is known.
+std::optional<Migrations::Old> Migrations::old_of(const Source& source) const {
     const auto names = lasting_names(source.name, around_.roots);
     const std::scoped_lock lock{mutex_};
     const auto found =
-        std::ranges::find_if(old_, [&](const Record& record) { return record.is_of(source.name, names); });
+        std::ranges::find_if(old_, [&](const Old& old) { return old.record.is_of(source.name, names); });
     return found == old_.end() ? std::nullopt : std::optional{*found};
+}
+
+/// The same, when nothing is under way. The filter may not be attached.
+std::optional<Record> Migrations::left_of(const Redirection& redirection, const Source& source) const {
+    const auto status = redirection.status();
+    const auto old = old_of(source);
+    return old && (!status || redirect::is_over(status->state)) ? std::optional{old->record} : std::nullopt;
+}
+
+void Migrations::expect_nothing_left(const Source& source) const {
+    const auto old = old_of(source);
+    if (!old)
+        return;
+    const auto& record = old->record;
+    if (!record.cut_over.empty())
+        throw Failure{EPERM, fmt::format("{} is the old source of {}: its data is of {}; filterctl redirect "
+                                         "finish {} says that this is known",
+                                         source.name, record.target, record.cut_over, source.name)};
+    throw Failure{EPERM, fmt::format("the migration of {} to {} of {} is to be continued: filterctl redirect "
+                                     "continue {} does that, filterctl redirect cancel {} forgets it",
+                                     source.name, record.target, record.started, source.name, source.name)};
+}
+
+/// Of an earlier boot; with continuing_.
+void Migrations::forget(const Uuid& id) {
+    records_.remove(id);
+    const std::scoped_lock lock{mutex_};
+    std::erase_if(old_, [&](const Old& old) { return old.record.id == id; });
+}
+
+void Migrations::watch_from_now_on(Record record) {
+    const auto live = std::make_shared<Live>(std::move(record));
+    const std::scoped_lock lock{mutex_};
+    live_.emplace(live->record.id, live);
+    begin_watching(live);
 }
 
 /// Takes one off the table. May come twice.
 void Migrations::retire(const Uuid& id, bool keeps_record) {
-    const std::scoped_lock lock{mutex_};
-    const auto found = live_.find(id);
-    if (found == live_.end())
-        return;
-    end_watching(found->second);
-    live_.erase(found);
-    if (!keeps_record)
+    Record record;
+    {
+        const std::scoped_lock lock{mutex_};
+        const auto found = live_.find(id);
+        if (found == live_.end())
+            return;
+        record = found->second->record;
+        end_watching(found->second);
+        live_.erase(found);
+    }
+    if (keeps_record)
+        keep_as_old(std::move(record));
+    else
         records_.remove(id);
 }
 
@@ -64,15 +130,14 @@ void Migrations::end_watching(const LivePointer& live) {
 
 // --- what is asked ---
 
-void Migrations::start(const Redirection& redirection, const Source& source,
-                       const redirect::StartRequest& request, bool cuts_over_itself) {
-    if (const auto old = old_of(source))
-        throw Failure{EPERM, fmt::format("{} is the old source of {}: its data is of {}; filterctl redirect "
-                                         "finish {} says that this is known",
-                                         source.name, old->target, old->cut_over, source.name)};
+void Migrations::start(const Redirection& redirection, const Source& source, Wish wish) {
+    expect_nothing_left(source);
     retired_.join();
-    const bool is_only = request.mode == redirect::Mode::only;
+    auto& request = wish.request;
     const auto target = blkfilter::DeviceId::from_path(request.target);
+    const auto place = open_place(wish.place, source.id.number(), true, around_.roots, around_.make_loop);
+    request.record = place.node;
+    request.no_record = wish.place.kind == Place::Kind::none && request.mode != redirect::Mode::only;
     Record record{.id = request.id,
                   .boot = around_.boot,
                   .source = source.id,
@@ -80,22 +145,44 @@ void Migrations::start(const Redirection& redirection, const Source& source,
                   .lasting_names = lasting_names(source.name, around_.roots),
                   .target = target ? lasting_name(blkfilter::device_name(*target), around_.roots)
                                    : request.target.string(),
+                  .target_sector = request.target_sector,
+                  .place = wish.place,
+                  .mode = request.mode,
+                  .bytes_per_second = request.bytes_per_second,
+                  .in_flight = request.in_flight,
                   .started = now_as_text(),
-                  .cuts_over_itself = cuts_over_itself,
-                  .cut_over = is_only ? now_as_text() : ""};
+                  .cuts_over_itself = wish.cuts_over_itself,
+                  .cut_over = request.mode == redirect::Mode::only ? now_as_text() : ""};
     records_.write(record);
     if (const auto done = redirection.start(request); !done) {
         records_.remove(record.id);
-        throw Failure{done.error().code, done.error().message};
+        throw Failure{done.error().code, done.error().message + advice_for_start(done.error().code)};
     }
-    const auto live = std::make_shared<Live>(std::move(record));
-    const std::scoped_lock lock{mutex_};
-    live_.emplace(request.id, live);
-    begin_watching(live);
+    watch_from_now_on(std::move(record));
+}
+
+void Migrations::set(const Redirection& redirection, const redirect::Settings& settings) {
+    expect_done(redirection.set(settings));
+    const auto status = value_of(redirection.status());
+    const auto live = live_of(status.id);
+    if (!live)
+        return;
+    Record record;
+    {
+        const std::scoped_lock lock{mutex_};
+        live->record.bytes_per_second = status.bytes_per_second;
+        live->record.in_flight = status.in_flight;
+        record = live->record;
+    }
+    records_.write(record);
 }
 
 View Migrations::view(const Redirection& redirection, const Source& source) const {
-    View view{.source = source, .status = value_of(redirection.status()), .before = old_of(source)};
+    View view{.source = source, .status = value_of(redirection.status())};
+    if (auto old = old_of(source)) {
+        view.before = std::move(old->record);
+        view.trouble = std::move(old->said);
+    }
     const auto live = live_of(view.status.id);
     if (!live)
         return view;
@@ -141,16 +228,31 @@ std::chrono::nanoseconds Migrations::cut_over_live(const Redirection& redirectio
     return value_of(std::move(held));
 }
 
+bool Migrations::cancel(const Redirection& redirection, const Source& source) {
+    const std::scoped_lock one_at_a_time{continuing_};
+    const auto left = left_of(redirection, source);
+    if (!left) {
+        expect_done(redirection.cancel());
+        return true;
+    }
+    if (!left->cut_over.empty())
+        throw Failure{EBUSY,
+                      fmt::format("{} was cut over to {}, which has the current data: filterctl redirect "
+                                  "finish {} says that this is known",
+                                  source.name, left->target, source.name)};
+    forget(left->id);
+    return false;
+}
+
 bool Migrations::finish(const Redirection& redirection, const Source& source) {
-    const auto status = value_of(redirection.status());
-    if (status.state != State::redirected) {
-        if (const auto old = old_of(source)) {
-            records_.remove(old->id);
-            const std::scoped_lock lock{mutex_};
-            std::erase_if(old_, [&](const Record& record) { return record.id == old->id; });
+    {
+        const std::scoped_lock one_at_a_time{continuing_};
+        if (const auto left = left_of(redirection, source)) {
+            forget(left->id);
             return false;
         }
     }
+    const auto status = value_of(redirection.status());
     expect_done(redirection.finish());
     retire(status.id, false);
     return true;
@@ -162,25 +264,15 @@ void Migrations::adopt() {
     std::vector<std::string> wrong;
     for (auto& record : records_.read(wrong)) {
         if (record.boot == around_.boot) {
-            const auto live = std::make_shared<Live>(std::move(record));
-            const std::scoped_lock lock{mutex_};
-            live_.emplace(live->record.id, live);
-            begin_watching(live);
-        } else if (record.cut_over.empty()) {
+            watch_from_now_on(std::move(record));
+        } else if (!record.can_continue() && record.cut_over.empty()) {
             around_.log(FILTERD_WARNING,
-                        fmt::format("the migration of {} to {} was ended by a restart: it starts "
-                                    "again from the beginning",
+                        fmt::format("the migration of {} to {} was ended by a restart, and has no record: it "
+                                    "starts again from the beginning",
                                     record.source_name, record.target));
             records_.remove(record.id);
         } else {
-            around_.log(
-                FILTERD_WARNING,
-                fmt::format("{} is an old source: since {} its I/O went to {}, which is the current "
-                            "device; filterctl redirect finish {} says that this is known",
-                            record.lasting_names.empty() ? record.source_name : record.lasting_names.front(),
-                            record.cut_over, record.target, record.source_name));
-            const std::scoped_lock lock{mutex_};
-            old_.push_back(std::move(record));
+            keep_as_old(std::move(record));
         }
     }
     for (const auto& line : wrong)

@@ -15,12 +15,14 @@
 #include <filterd/plugin.hpp>
 
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace filterd::redirects {
@@ -37,6 +39,9 @@ struct Surroundings {
     Roots roots{};
     std::function<void(filterd_priority, const std::string&)> log = filterd::log;
     std::chrono::milliseconds period{1000}; ///< between two looks at a migration
+    MakeLoop make_loop = [](const std::filesystem::path& file) {
+        return make_loop_device(file, blkfilter::redirect::record_bytes);
+    };
 };
 
 /// A device with the filter, as it is called.
@@ -45,14 +50,22 @@ struct Source {
     std::string name{}; ///< the kernel's
 };
 
+/// What somebody wants to begin.
+struct Wish {
+    blkfilter::redirect::StartRequest request{}; ///< but for what the place says
+    Place place{};
+    bool cuts_over_itself{}; ///< as soon as it is ready
+};
+
 /// How a migration or a redirect is.
 struct View {
     Source source{};
     blkfilter::redirect::Status status{};
     Outlook outlook{};
     std::optional<Record> record{}; ///< of this one; nothing: another program has begun it
-    std::optional<Record> before{}; ///< of an earlier boot: what is on the source is old
-    std::string trouble{};          ///< of the last cut-over that was tried by itself; empty: none
+    /// Of an earlier boot, and not continued. With a cut-over what is on the source is old.
+    std::optional<Record> before{};
+    std::string trouble{}; ///< of what was tried by itself the last time; empty: none
 };
 
 /// From several threads at once. What fails throws a Failure.
@@ -67,9 +80,19 @@ public:
     /// Finds what an earlier filterd has left, of this boot and of others.
     void adopt();
 
-    /// Begins one, as what the kernel and the request say. EPERM: what is on the source is old.
-    void start(const Redirection& redirection, const Source& source,
-               const blkfilter::redirect::StartRequest& request, bool cuts_over_itself);
+    /// Begins one, as what the kernel and the wish say. EPERM: what is on the source is old, or is to be
+    /// continued.
+    void start(const Redirection& redirection, const Source& source, Wish wish);
+
+    /// Goes on with what an earlier boot has left of it, now and whatever was in the way before. Returns its
+    /// id, also of one that goes on already; nothing: there is none.
+    std::optional<blkfilter::Uuid> go_on(const Redirection& redirection, const Source& source);
+
+    /// A device may have the filter now: what waits for it is tried at once.
+    void look_again();
+
+    /// Kept for after a restart, too.
+    void set(const Redirection& redirection, const blkfilter::redirect::Settings& settings);
 
     /// The device has been redirected since before filterd began, or whatever else it is.
     [[nodiscard]] View view(const Redirection& redirection, const Source& source) const;
@@ -78,7 +101,11 @@ public:
     std::chrono::nanoseconds cut_over(const Redirection& redirection, const Source& source,
                                       const blkfilter::redirect::CutOverLimits& limits);
 
-    /// Ends a redirect. Of one of an earlier boot only the record is left: false then.
+    /// Ends a migration. Of one of an earlier boot only the record is left: false then, it is forgotten.
+    /// EBUSY: it is redirected, or was.
+    bool cancel(const Redirection& redirection, const Source& source);
+
+    /// Ends a redirect; otherwise likewise.
     bool finish(const Redirection& redirection, const Source& source);
 
     [[nodiscard]] const Surroundings& surroundings() const { return around_; }
@@ -86,15 +113,30 @@ public:
 private:
     using Uuid = blkfilter::Uuid;
     struct Live;
+    struct Old;
     using LivePointer = std::shared_ptr<Live>;
 
     // migrations.cpp: the table
     [[nodiscard]] LivePointer live_of(const Uuid& id) const;
-    [[nodiscard]] std::optional<Record> old_of(const Source& source) const;
+    [[nodiscard]] std::optional<Old> old_of(const Source& source) const;
+    [[nodiscard]] std::optional<Record> left_of(const Redirection& redirection, const Source& source) const;
+    void expect_nothing_left(const Source& source) const;
+    void forget(const Uuid& id);
+    void watch_from_now_on(Record record);
     void retire(const Uuid& id, bool keeps_record);
     void end_watching(const LivePointer& live);
     std::chrono::nanoseconds cut_over_live(const Redirection& redirection, Live& live,
                                            const blkfilter::redirect::CutOverLimits& limits);
+
+    // continue.cpp
+    void keep_as_old(Record record);
+    void run_continuing();
+    [[nodiscard]] std::vector<Record> due();
+    void try_to_continue(const std::vector<Record>& records);
+    void try_one(const Redirection& redirection, const Source& source, const Uuid& id);
+    void continue_one(const Redirection& redirection, const Source& source, Record record);
+    void take_on(const Source& source, Record record, bool is_redirected);
+    void note_refusal(const Uuid& id, const Failure& failure);
 
     // watch.cpp
     void begin_watching(const LivePointer& live);
@@ -109,8 +151,12 @@ private:
     Records records_;
     mutable std::mutex mutex_; ///< of all below, and of what changes in it
     std::map<Uuid, LivePointer> live_;
-    std::vector<Record> old_; ///< of earlier boots, cut over
+    std::vector<Old> old_; ///< of earlier boots
     Retired<Live> retired_;
+    std::mutex continuing_; ///< one is continued or forgotten at a time; taken before the table's lock
+    std::condition_variable changed_; ///< old_, or ends_
+    bool ends_{};
+    std::thread continuer_; ///< from the first one in old_ on
 };
 
 } // namespace filterd::redirects

@@ -17,6 +17,9 @@ namespace {
 
 using Words = std::vector<std::string>;
 
+/// In /dev, the best first.
+constexpr std::array folders{"mapper", "disk/by-id", "disk/by-partuuid", "disk/by-path"};
+
 std::vector<Words> lines_of(const fs::path& path) {
     std::vector<Words> lines;
     std::ifstream file{path};
@@ -47,24 +50,37 @@ std::vector<std::string> links_in(const fs::path& folder, const std::string& nam
 
 /// A mounted file system: its mount point is written as fstab has it, with \040 for a space.
 struct Mount {
+    std::string root; ///< the folder of it that is mounted
     std::string point;
-    std::string type;
     std::string options;
+    std::string type;
+    std::string source;
 };
 
-/// Of whole file systems, each mount point once. A line: id, parent, number, root, mount point, options,
-/// optional fields, "-", type, source, options of the file system.
+/// A line: id, parent, number, root, mount point, options, optional fields, "-", type, source, options of
+/// the file system.
 std::vector<Mount> mounts_of(const std::string& number, const Roots& roots) {
     constexpr std::size_t fixed_fields = 6;
     std::vector<Mount> mounts;
     for (const auto& words : lines_of(roots.proc / "self/mountinfo")) {
         const auto dash = std::ranges::find(words, "-");
-        if (words.size() <= fixed_fields || words.end() - dash < 2 || words[2] != number || words[3] != "/")
-            continue;
-        if (std::ranges::find(mounts, words[4], &Mount::point) == mounts.end())
-            mounts.push_back({.point = words[4], .type = *(dash + 1), .options = words[5]});
+        if (words.size() > fixed_fields && words.end() - dash > 2 && words[2] == number)
+            mounts.push_back({.root = words[3],
+                              .point = words[4],
+                              .options = words[5],
+                              .type = *(dash + 1),
+                              .source = *(dash + 2)});
     }
     return mounts;
+}
+
+/// Of whole file systems, each mount point once.
+std::vector<Mount> whole_mounts_of(const std::string& number, const Roots& roots) {
+    std::vector<Mount> whole;
+    for (auto& mount : mounts_of(number, roots))
+        if (mount.root == "/" && std::ranges::find(whole, mount.point, &Mount::point) == whole.end())
+            whole.push_back(std::move(mount));
+    return whole;
 }
 
 bool is_swap(const std::string& name, const Roots& roots) {
@@ -76,7 +92,6 @@ bool is_swap(const std::string& name, const Roots& roots) {
 } // namespace
 
 std::vector<std::string> lasting_names(const std::string& name, const Roots& roots) {
-    constexpr std::array folders{"mapper", "disk/by-id", "disk/by-partuuid", "disk/by-path"};
     std::vector<std::string> all;
     for (const auto* folder : folders)
         for (auto& link : links_in(roots.dev / folder, name))
@@ -89,11 +104,21 @@ std::string lasting_name(const std::string& name, const Roots& roots) {
     return all.empty() ? (roots.dev / name).string() : all.front();
 }
 
+bool is_lasting(const std::string& path, const Roots& roots) {
+    const auto folder = fs::path{path}.parent_path();
+    return std::ranges::any_of(folders, [&](const char* one) { return folder == roots.dev / one; });
+}
+
+std::string mount_source(const std::string& number, const Roots& roots) {
+    const auto mounts = mounts_of(number, roots);
+    return mounts.empty() ? "" : mounts.front().source;
+}
+
 std::vector<std::string> fstab_lines(const std::string& number, const std::string& name,
                                      const std::string& target, const Roots& roots) {
     const auto now = lines_of(roots.etc / "fstab");
     std::vector<std::string> lines;
-    for (const auto& mount : mounts_of(number, roots)) {
+    for (const auto& mount : whole_mounts_of(number, roots)) {
         const auto found = std::ranges::find_if(
             now, [&](const Words& words) { return words.size() > 1 && words[1] == mount.point; });
         auto words = found != now.end() ? *found : Words{"",         mount.point,

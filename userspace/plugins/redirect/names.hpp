@@ -14,6 +14,7 @@ struct Roots {
     std::filesystem::path dev{"/dev"};
     std::filesystem::path proc{"/proc"};
     std::filesystem::path etc{"/etc"};
+    std::filesystem::path sys{"/sys"};
 };
 
 /// Links to the device @p name, the kernel's, that follow the device and not its content, the best first: in
@@ -23,6 +24,12 @@ std::vector<std::string> lasting_names(const std::string& name, const Roots& roo
 
 /// The first of them; "/dev/NAME" when there is none.
 std::string lasting_name(const std::string& name, const Roots& roots);
+
+/// Whether it is a name that follows the device.
+bool is_lasting(const std::string& path, const Roots& roots);
+
+/// What a file system with this number, such as "0:31", was mounted from; empty when none is mounted.
+std::string mount_source(const std::string& number, const Roots& roots);
 
 /// The lines that /etc/fstab needs so that @p target is mounted, or used for swapping, where the device with
 /// @p number ("8:1") is now: those of the file for these mount points with another first field, or, where it

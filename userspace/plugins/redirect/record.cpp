@@ -21,6 +21,10 @@ bool Record::is_of(const std::string& name, const std::vector<std::string>& name
     });
 }
 
+bool Record::is_certain(const Roots& roots) const {
+    return !lasting_names.empty() && (place.kind == Place::Kind::target || is_lasting(target, roots));
+}
+
 json to_json(const Record& record) {
     return {{"id", record.id.to_string()},
             {"boot", record.boot},
@@ -31,6 +35,11 @@ json to_json(const Record& record) {
               {"name", record.source_name},
               {"lasting_names", record.lasting_names}}},
             {"target", record.target},
+            {"target_sector", record.target_sector},
+            {"record", {{"place", to_string(record.place.kind)}, {"path", record.place.path}}},
+            {"mode", static_cast<std::uint32_t>(record.mode)},
+            {"rate", record.bytes_per_second},
+            {"in_flight", record.in_flight},
             {"started", record.started},
             {"cuts_over_itself", record.cuts_over_itself},
             {"cut_over", record.cut_over}};
@@ -38,6 +47,8 @@ json to_json(const Record& record) {
 
 Record record_of(const json& from) {
     const auto& source = from.at("source");
+    // What an earlier filterd has written has no kernel's record.
+    const auto place = from.value("record", json{{"place", "none"}, {"path", ""}});
     return {
         .id = Uuid::parse(from.at("id").get<std::string>()).value_or(Uuid{}),
         .boot = from.at("boot"),
@@ -45,6 +56,11 @@ Record record_of(const json& from) {
         .source_name = source.at("name"),
         .lasting_names = source.at("lasting_names"),
         .target = from.at("target"),
+        .target_sector = from.value("target_sector", std::uint64_t{0}),
+        .place = {.kind = kind_of(place.at("place")), .path = place.at("path")},
+        .mode = static_cast<blkfilter::redirect::Mode>(from.value("mode", std::uint32_t{0})),
+        .bytes_per_second = from.value("rate", std::uint64_t{0}),
+        .in_flight = from.value("in_flight", std::uint32_t{0}),
         .started = from.at("started"),
         .cuts_over_itself = from.at("cuts_over_itself"),
         .cut_over = from.at("cut_over")};

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 /// @file
-/// What must be known of a migration beside what the kernel knows: what it shall do by itself, and, once it
-/// has cut over, that the old source is not the current device any more, also after a restart.
+/// What must be known of a migration beside what the kernel knows: what it shall do by itself, how it is
+/// continued after a restart, and, once it has cut over, that the old source is not the current device any
+/// more.
 #pragma once
 
+#include "place.hpp"
+
 #include <blkfilter/device_id.hpp>
+#include <blkfilter/redirect.hpp>
 #include <blkfilter/uuid.hpp>
 
 #include <filesystem>
@@ -22,14 +26,27 @@ struct Record {
     std::string source_name{};                ///< the kernel's, of that boot
     std::vector<std::string> lasting_names{}; ///< of the source
     std::string target{};                     ///< its lasting name
-    std::string started{};                    ///< "2026-11-21T12:00:00Z"
-    bool cuts_over_itself{};                  ///< as soon as it is ready
+    std::uint64_t target_sector{};
+    Place place{.kind = Place::Kind::none}; ///< of the kernel's record
+    blkfilter::redirect::Mode mode{blkfilter::redirect::Mode::only};
+    std::uint64_t bytes_per_second{}; ///< the limit; 0: none
+    std::uint32_t in_flight{};        ///< likewise; 0: the kernel's default
+    std::string started{};            ///< "2026-11-21T12:00:00Z"
+    bool cuts_over_itself{};          ///< as soon as it is ready
     /// When the cut-over began, or the redirect; empty: it did not. It is on the disk before anything of it
     /// happens: with a date, after a restart, the target may be the current device.
     std::string cut_over{};
 
     /// Whether the device @p name with these lasting names is its source; also in another boot.
     [[nodiscard]] bool is_of(const std::string& name, const std::vector<std::string>& names) const;
+
+    /// Whether the kernel has one that it can be continued from after a restart.
+    [[nodiscard]] bool can_continue() const { return place.kind != Place::Kind::none; }
+
+    /// Whether source and target are sure to be found again, so that nobody has to be asked: a device that
+    /// has only the kernel's name may have another one's then. A target with the record on it is known by
+    /// that.
+    [[nodiscard]] bool is_certain(const Roots& roots) const;
 };
 
 nlohmann::json to_json(const Record& record);

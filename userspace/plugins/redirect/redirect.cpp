@@ -61,6 +61,7 @@ public:
     }
 
     void attached(Call& call) override {
+        migrations().look_again();
         if (const auto target = call.setting("filter.target"))
             statics_.want(source_of(call), *target);
     }
@@ -79,13 +80,23 @@ public:
         const CalledRedirection redirection{call};
         if (const auto cursor = call.cursor())
             return follow(call, *redirection, source, value_of(blkfilter::Uuid::parse(*cursor)));
-        const auto request = start_request_of(call);
+        auto wish = wish_of(call, roots());
+        const auto id = wish.request.id;
         expect_attached(*redirection, source);
-        migrations().start(*redirection, source, request, call.boolean("auto-cutover"));
-        if (call.boolean("no-wait"))
-            call.answer(line_of(migrations().view(*redirection, source), roots()).dump());
+        migrations().start(*redirection, source, std::move(wish));
+        follow_or_not(call, *redirection, source, id);
+    }
+
+    void go_on(Call& call) {
+        const auto source = source_of(call);
+        const CalledRedirection redirection{call};
+        if (const auto cursor = call.cursor())
+            return follow(call, *redirection, source, value_of(blkfilter::Uuid::parse(*cursor)));
+        expect_attached(*redirection, source);
+        if (const auto id = migrations().go_on(*redirection, source))
+            follow_or_not(call, *redirection, source, *id);
         else
-            follow(call, *redirection, source, request.id);
+            call.answer(line_of(migrations().view(*redirection, source), roots()).dump());
     }
 
     void show(Call& call) {
@@ -117,10 +128,15 @@ public:
         expect_done(CalledRedirection { call } -> resume());
     }
     void set_rate(Call& call) {
-        expect_done(CalledRedirection { call } -> set(settings_of(call)));
+        const CalledRedirection redirection{call};
+        migrations().set(*redirection, settings_of(call));
     }
+
     void cancel(Call& call) {
-        expect_done(CalledRedirection { call } -> cancel());
+        const auto source = source_of(call);
+        const CalledRedirection redirection{call};
+        if (!migrations().cancel(*redirection, source))
+            log(FILTERD_NOTICE, fmt::format("{}: its migration is forgotten", source.name));
     }
 
     void verify(Call& call) {
@@ -150,6 +166,8 @@ public:
     static constexpr std::uint32_t lasting = FILTERD_JOB | FILTERD_BESIDE;
     static constexpr Argument in_flight{
         .name = "in-flight", .description = "So many copies at a time, 1 to 64", .type = FILTERD_NUMBER};
+    static constexpr Argument no_wait{
+        .name = "no-wait", .description = "Return as soon as it has begun", .type = FILTERD_BOOLEAN};
     static constexpr Command<Redirect> commands[] = {
         {.name = "start",
          .description = "Copy a device to another one while it is in use, until both are the same",
@@ -165,13 +183,22 @@ public:
                .choices = modes},
               {.name = "rate", .description = "So much is copied in a second", .type = FILTERD_BYTES},
               in_flight,
+              {.name = "record",
+               .description = "Where the record is that a power loss needs: a device, whose first 64 KiB are "
+                              "overwritten, or a file. Without it the 64 KiB of the target behind what the "
+                              "source needs are overwritten"},
               {.name = "no-record",
                .description = "It is known that a power loss means starting again",
                .type = FILTERD_BOOLEAN},
               {.name = "auto-cutover",
                .description = "Do not stop when it is ready: cut over",
                .type = FILTERD_BOOLEAN},
-              {.name = "no-wait", .description = "Return as soon as it has begun", .type = FILTERD_BOOLEAN}}},
+              no_wait}},
+        {.name = "continue",
+         .description = "Go on after a restart or a power loss, by the record",
+         .flags = changes | lasting,
+         .run = &Redirect::go_on,
+         .arguments = {no_wait}},
         {.name = "status",
          .description = "Show how it is, and what a restart needs",
          .flags = FILTERD_DEVICE,
@@ -220,6 +247,14 @@ public:
 private:
     [[nodiscard]] const Roots& roots() { return migrations().surroundings().roots; }
 
+    void follow_or_not(Call& call, const Redirection& redirection, const Source& source,
+                       const blkfilter::Uuid& id) {
+        if (call.boolean("no-wait"))
+            call.answer(line_of(migrations().view(redirection, source), roots()).dump());
+        else
+            follow(call, redirection, source, id);
+    }
+
     /// Until it is ready, or redirected when it goes on by itself.
     void follow(Call& call, const Redirection& redirection, const Source& source, const blkfilter::Uuid& id) {
         const auto until = std::chrono::steady_clock::now() + most_of_a_call;
@@ -232,7 +267,7 @@ private:
                 throw Failure{EIO,
                               fmt::format("{}: it has failed: {}", source.name, std::strerror(status.error))};
             if (status.state == State::redirected ||
-                (status.state == State::ready && !call.boolean("auto-cutover"))) {
+                (status.state == State::ready && !(view.record && view.record->cuts_over_itself))) {
                 constexpr std::uint32_t all = 1000;
                 call.progress(all, std::string{to_string(status.state)});
                 return call.answer(details_of(view, roots()).dump());

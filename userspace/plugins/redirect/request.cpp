@@ -31,7 +31,7 @@ std::uint32_t in_flight_of(const Call& call) {
 }
 
 void refuse_for_a_redirect_alone(const Call& call) {
-    for (const char* name : {"rate", "in-flight", "auto-cutover", "no-record"})
+    for (const char* name : {"rate", "in-flight", "auto-cutover", "record", "no-record"})
         if (call.given(name))
             throw Failure{EINVAL,
                           fmt::format("--{} is for migrations: with --mode only nothing is copied", name)};
@@ -42,28 +42,34 @@ std::string node_of(const std::string& text) {
     return text.starts_with('/') ? text : "/dev/" + text;
 }
 
+Place place_of(const Call& call, const Roots& roots) {
+    if (call.given("record") && call.boolean("no-record"))
+        throw Failure{EINVAL, "--record and --no-record exclude each other"};
+    if (call.boolean("no-record"))
+        return {.kind = Place::Kind::none};
+    return call.given("record") ? place_at(call.text("record"), roots) : Place{};
+}
+
 } // namespace
 
 Source source_of(const Call& call) {
     return {.id = value_of(blkfilter::DeviceId::from_path("/dev/" + call.device())), .name = call.device()};
 }
 
-blkfilter::redirect::StartRequest start_request_of(const Call& call) {
-    blkfilter::redirect::StartRequest request{.target = node_of(call.text("target")),
-                                              .mode = mode_of(call.text("mode", "write-blocking"))};
-    if (request.mode == Mode::only) {
+Wish wish_of(const Call& call, const Roots& roots) {
+    Wish wish{.request = {.target = node_of(call.text("target")),
+                          .mode = mode_of(call.text("mode", "write-blocking"))}};
+    if (wish.request.mode == Mode::only) {
         refuse_for_a_redirect_alone(call);
-        return request;
+        wish.place.kind = Place::Kind::none;
+        return wish;
     }
-    request.bytes_per_second = call.number("rate", 0);
+    wish.request.bytes_per_second = call.number("rate", 0);
     if (call.given("in-flight"))
-        request.in_flight = in_flight_of(call);
-    request.no_record = call.boolean("no-record");
-    if (!request.no_record)
-        throw Failure{EINVAL,
-                      "say --no-record: how far a migration is, is not kept on stable storage, so that "
-                      "a power loss or a restart before its cut-over means starting again"};
-    return request;
+        wish.request.in_flight = in_flight_of(call);
+    wish.place = place_of(call, roots);
+    wish.cuts_over_itself = call.boolean("auto-cutover");
+    return wish;
 }
 
 blkfilter::redirect::Settings settings_of(const Call& call) {

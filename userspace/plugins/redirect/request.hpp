@@ -18,7 +18,7 @@ inline constexpr const char* modes = "write-blocking|background|only";
 Source source_of(const Call& call);
 
 /// Of a call of command "start". EINVAL, with one line that says what is wrong.
-blkfilter::redirect::StartRequest start_request_of(const Call& call);
+Wish wish_of(const Call& call, const Roots& roots);
 
 /// Of a call of command "set-rate". EINVAL.
 blkfilter::redirect::Settings settings_of(const Call& call);

@@ -51,6 +51,12 @@ bool is_before_cut_over(State state);
 /// Nothing is under way.
 bool is_over(State state);
 
+/// Whether what continues was refused for good: the record does not allow it, now or later.
+bool says_never(int error);
+
+/// What the record of a migration needs of a device.
+inline constexpr std::uint64_t record_bytes = 65536;
+
 /// What is wanted of a redirect or a migration.
 struct StartRequest {
     std::filesystem::path target{}; ///< its node
@@ -62,9 +68,23 @@ struct StartRequest {
     std::uint32_t in_flight{};         ///< copies in flight at most, 1 to 64; 0: the kernel's default
     std::chrono::milliseconds limit{}; ///< for which the device may be closed; 0: the kernel's default
     Uuid id{Uuid::random()};
-    /// It is known that a restart in the middle means to start again, as nothing on stable storage says how
-    /// far it is. Needed for whatever copies.
+    /// Of a migration: a block device, whose first record_bytes are overwritten with the record of it, which
+    /// survives a power loss. Nothing: it is kept on the target, behind what the source needs there.
+    std::optional<std::filesystem::path> record{};
+    /// No record of a migration: it is known that a restart in the middle means to start again.
     bool no_record{};
+    /// Goes on with what the record says, after a restart: with the same id, target_sector and place.
+    bool continues{};
+};
+
+/// How the record of a migration is.
+struct RecordStatus {
+    DeviceId device{};
+    std::uint64_t sector{};       ///< where on it
+    std::uint64_t marked_bytes{}; ///< that would be copied after a power loss
+    int error{};                  ///< of the last time it was written, an errno; 0: it succeeded
+    /// The source was written to without it: until this goes, it must not be continued after a restart.
+    bool is_behind{};
 };
 
 /// How it is.
@@ -87,12 +107,14 @@ struct Status {
     std::uint32_t copies{};           ///< in flight
     std::uint64_t waited{};           ///< writes that waited for a copy
     std::uint64_t target_errors{};
-    std::uint32_t attempts{};           ///< failures in a row
-    bool sends_fua{};                   ///< once redirected, every write carries FUA
-    bool is_unseen{};                   ///< redirected, and yet bios may have gone to the source
-    std::chrono::nanoseconds held{};    ///< writes, at the cut-over, after the gate
-    std::chrono::nanoseconds time{};    ///< of this answer, by CLOCK_BOOTTIME
-    std::chrono::nanoseconds started{}; ///< likewise
+    std::uint32_t attempts{};             ///< failures in a row
+    bool sends_fua{};                     ///< once redirected, every write carries FUA
+    bool is_unseen{};                     ///< redirected, and yet bios may have gone to the source
+    bool is_continued{};                  ///< it goes on with what a record has said
+    std::chrono::nanoseconds held{};      ///< writes, at the cut-over, after the gate
+    std::chrono::nanoseconds time{};      ///< of this answer, by CLOCK_BOOTTIME
+    std::chrono::nanoseconds started{};   ///< likewise
+    std::optional<RecordStatus> record{}; ///< nothing: there is none
 };
 
 /// What is changed of a migration; what has no value stays.
@@ -123,10 +145,14 @@ public:
     /// @p control must outlive it.
     Redirection(const Control& control, const DeviceId& source) : control_{&control}, source_{source} {}
 
-    /// Begins. Errors: those of opening the target; EAGAIN, the source settles; EBUSY, one is under way, or
-    /// the target is in use; EINVAL, the range; EOPNOTSUPP, it needs no_record, or something about the
-    /// target; ENOSPC, EROFS, ELOOP, ENOTBLK, the target; ESTALE, the source gets another size; ETIMEDOUT, it
-    /// did not drain. The message says what is wrong with a target.
+    /// Begins. Errors: those of opening the target and the record's device; EAGAIN, the source settles;
+    /// EBUSY, one is under way, or the target is in use; EINVAL, the range; ENOSPC, EOPNOTSUPP, EROFS, ELOOP,
+    /// ENOTBLK, the target, or the record's device; EDESTADDRREQ, there is no place for the record; EEXIST,
+    /// the record that is there says that the target is the current one; ESTALE, the source gets another
+    /// size; ETIMEDOUT, it did not drain. The message says what is wrong with a target.
+    /// What continues also has: ENODATA, EBADMSG, EPROTONOSUPPORT, there is no record, it is damaged, or of
+    /// another version; ENOKEY, EXDEV, it is of another migration, or of other devices; EALREADY, it was
+    /// concluded; EUCLEAN, the source was written to since it appeared. See says_never().
     [[nodiscard]] Result<void> start(const StartRequest& request) const;
 
     [[nodiscard]] Result<Status> status() const;
