@@ -7,6 +7,7 @@
 # lab: disk 6000
 # lab: timeout 1500
 . "$SRC/tests/lab/guest/lib.sh"
+. "$SRC/tests/vm/lib/clean.sh"
 . "$SRC/tests/vm/lib/database.sh"
 # What is installed, not what the lab brings.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -74,7 +75,7 @@ snapshots_of_all() {
     udevadm settle
     local name database
     for name in root data; do
-        e2fsck -fn "/dev/disk/by-blkfilter/round$1/$name" > /dev/null || fail "the image of $name is not clean"
+        expect_clean "the image of $name" "/dev/disk/by-blkfilter/round$1/$name"
         filterctl snapshot mount "round$1" --device $name --on $image > /dev/null
         database=$image/db
         [ $name = data ] || database=$image/var/lib/db
@@ -103,7 +104,7 @@ copies_of_data() {
 
 expect_restored() { # NUMBER
     filterctl backup restore $store/data $store/restored --number "$1" > /dev/null 2> /run/said || fail "$(cat /run/said)"
-    e2fsck -fn $store/restored > /dev/null || fail "backup $1 is no clean file system"
+    expect_clean "backup $1" $store/restored
     mount -o ro,noload,loop $store/restored $image
     diff <(sums $image/files) "/run/sums-$1" || fail "backup $1 has other files"
     check_database $image/db
@@ -118,7 +119,7 @@ copy_of_all() {
     head -c 3000000 /dev/urandom > /var/lib/later
     filterctl backup incremental $store/all > /dev/null
     filterctl backup restore $store/all $store/restored --device root > /dev/null 2>&1
-    e2fsck -fn $store/restored > /dev/null || fail "the restored root is no clean file system"
+    expect_clean "the restored root" $store/restored
     mount -o ro,noload,loop $store/restored $image
     cmp /var/lib/later $image/var/lib/later
     diff <(sums $image/etc) /run/sums-etc || fail "the restored root has another /etc"
@@ -167,7 +168,7 @@ third_boot() {
     mkdir $store/new
     filterctl backup full $store/new data > /dev/null
     filterctl backup restore $store/new $store/restored > /dev/null 2>&1
-    e2fsck -fn $store/restored > /dev/null || fail "what was restored is not clean"
+    expect_clean "what was restored" $store/restored
     echo "an increment is refused after a restart: $(cat /run/said)"
     hidden_mount
     umount $store

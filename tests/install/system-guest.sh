@@ -6,6 +6,7 @@
 # lab: image
 # lab: timeout 300
 . "$SRC/tests/lab/guest/lib.sh"
+. "$SRC/tests/vm/lib/clean.sh"
 # What is installed, not what the lab brings.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 stage=/job/install/system-$KERNEL/stage.tar
@@ -38,7 +39,7 @@ snapshot_of_root() {
     write_files 61 80
     rm $files/{1..20}
     sync
-    e2fsck -fn "$image" > /tmp/fsck || { cat /tmp/fsck; fail "the image of the root is not clean"; }
+    expect_clean "the image of the root" "$image"
     mount -o ro,noload "$image" /mnt
     cmp $files/sums "/mnt/$files/sums" > /dev/null && fail "the image is not the past"
     (cd "/mnt/$files" && sha256sum --quiet --check /tmp/sums)

@@ -10,6 +10,7 @@
 . "$SRC/tests/vm/lib/blkfilter.sh"
 . "$SRC/tests/vm/lib/blksnap.sh"
 . "$SRC/tests/vm/lib/filterd.sh"
+. "$SRC/tests/vm/lib/clean.sh"
 . "$SRC/tests/vm/lib/database.sh"
 
 store=/tmp/store/backups restored=/tmp/store/restored
@@ -35,7 +36,7 @@ sums() { # FOLDER
 check_backup() {
     rm -f $restored
     filterctl backup restore $store $restored --number "$1" > /dev/null 2> $folder/said || fail "$(cat $folder/said)"
-    e2fsck -fn $restored > /dev/null || fail "backup $1 is no clean file system"
+    expect_clean "backup $1" $restored
     mount -o ro,noload,loop $restored /tmp/image
     sums /tmp/image > $folder/sums
     diff $folder/sums "$folder/sums-$1" || fail "backup $1 has other files"

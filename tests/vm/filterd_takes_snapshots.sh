@@ -10,6 +10,7 @@
 . "$SRC/tests/vm/lib/blkfilter.sh"
 . "$SRC/tests/vm/lib/blksnap.sh"
 . "$SRC/tests/vm/lib/filterd.sh"
+. "$SRC/tests/vm/lib/clean.sh"
 . "$SRC/tests/vm/lib/database.sh"
 
 image=/tmp/image
@@ -119,7 +120,7 @@ for i in 1 2; do
     second=$(cat $image/second)
     umount $image
     [ "$first" = "$second" ] || [ "$first" = $((second + 1)) ] || fail "$first on one disk, $second on the other"
-    e2fsck -fn "/dev/disk/by-blkfilter/one/data" > /dev/null || fail "the image of data is not clean"
+    expect_clean "the image of data" /dev/disk/by-blkfilter/one/data
     filterctl snapshot destroy one
     has_snapshots 0 || fail "it was destroyed, and is there"
     end_process $writer

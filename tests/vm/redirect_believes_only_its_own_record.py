@@ -18,9 +18,15 @@ devices(sys.argv[1:])
 SLOT = record.SLOT
 
 
-def left() -> bytes:
+def left(name: str = "record2") -> bytes:
     """What the record on a device of its own says now."""
-    return content(DISKS["record"], 2 * SLOT)
+    return content(DISKS[name], 2 * SLOT)
+
+
+def newest(data: bytes) -> record.Record:
+    """The slot that counts."""
+    slots = [record.parse(data[i * SLOT : (i + 1) * SLOT], i) for i in range(2)]
+    return max((slot for slot in slots if slot), key=lambda slot: slot.generation)
 
 
 def flipped(data: bytes, *places: int) -> bytes:
@@ -32,12 +38,20 @@ def flipped(data: bytes, *places: int) -> bytes:
 
 
 def refused(wanted: int, why: int, what: str, migration: Migration, **named) -> None:
-    before = content(DISKS["record2"]), content(DISKS["onto2"])
+    before = left(), content(DISKS["onto2"])
     state = migration.redirect.state
     error = expect_errno(wanted, what, migration.start, flags=named.pop("flags", r.CONTINUE), **named)
     expect(why, error.why, f"{what}: the reason")
     expect(state, migration.redirect.state, f"{what}: the state")
-    expect(True, before == (content(DISKS["record2"]), content(DISKS["onto2"])), f"{what}: nothing was written")
+    expect(True, before[1] == content(DISKS["onto2"]), f"{what}: nothing was written to the target")
+    if wanted != errno.EUCLEAN:
+        expect(True, before[0] == left(), f"{what}: nor to the record")
+        return
+    # A later start of the machine could not know of it.
+    was, now = newest(before[0]), newest(left())
+    expect(set(range(-(-now.sectors // now.region))), now.marked, f"{what}: marks")
+    expect((record.COPYING, True), (now.state, now.generation > was.generation), f"{what}: the record")
+    put(DISKS["record2"], 0, good)
 
 
 def continued(data: bytes, what: str) -> None:
@@ -60,7 +74,7 @@ first.redirect.wait("ready")
 wait_until("nothing is marked", lambda: not first.redirect.status()["record_marked"])
 transfer(first.source, 300 * BLOCK, BLOCK)
 transfer(first.source, 300 * BLOCK, BLOCK)
-good = left()
+good = left("record")
 for name in "from", "onto":
     put(DISKS[name + "2"], 0, content(DISKS[name]))
 slots = [record.parse(good[i * SLOT : (i + 1) * SLOT], i) for i in range(2)]
@@ -96,6 +110,7 @@ print("--- one slot is enough")
 continued(good, "as it was")
 continued(flipped(good, behind), "the older one damaged")
 
+
 print("--- the source was written to meanwhile")
 put(DISKS["record2"], 0, good)
 second = Migration("2", ident, True)
@@ -115,7 +130,7 @@ if os.uname().release.startswith("6.12"):
 
 print("--- over, and in force")
 first.redirect.cutover()
-put(DISKS["record2"], 0, left())
+put(DISKS["record2"], 0, left("record"))
 second = Migration("2", ident, True)
 refused(errno.EEXIST, r.RECORD_IN_FORCE, "it is redirected", second, flags=0)
 second.start(flags=r.CONTINUE)

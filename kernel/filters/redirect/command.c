@@ -152,7 +152,9 @@ static int rd_pause(struct rd_job *job, bool pause)
 	int ret = 0;
 
 	spin_lock_irq(&job->lock);
-	if (!rd_copies(job) || job->paused == pause) {
+	if (pause && job->mode == RD_DECIDE) {
+		ret = -EBUSY;
+	} else if (!rd_copies(job) || job->paused == pause) {
 		ret = -EINVAL;
 	} else if (pause) {
 		WRITE_ONCE(job->paused, true);

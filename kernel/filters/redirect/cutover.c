@@ -222,9 +222,13 @@ int rd_cutover(struct rd_filter *rd, struct rd_job *job, u32 limit_ms,
 	job->pending = false;
 	spin_unlock_irq(&job->lock);
 	rd_job_update(job);
-	if (ret)
-		rd_copy_kick(job);
-	else
+	if (!ret) {
 		rd_copying_over(job);
+		return 0;
+	}
+	/* What could not end it while it was decided ends it now. */
+	if (rd_is_stale(job))
+		rd_job_end(job, BLKFILTER_REDIRECT_FAILED, -ESTALE);
+	rd_copy_kick(job);
 	return ret;
 }

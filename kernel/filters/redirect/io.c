@@ -285,8 +285,11 @@ static bool rd_take_nowhere(struct rd_job *job, struct bio *bio,
 {
 	bool nowait = bio->bi_opf & REQ_NOWAIT;
 
+	enum rd_mode mode;
+
 	rd_job_end(job, BLKFILTER_REDIRECT_FAILED, -ENOMEM);
-	if (READ_ONCE(job->mode) != RD_REDIRECT)
+	mode = READ_ONCE(job->mode);
+	if (mode != RD_REDIRECT && mode != RD_DECIDE)
 		return false;
 	blkfilter_take(job->flt, bio, pos);
 	if (nowait || current->bio_list)
@@ -334,6 +337,14 @@ void rd_hold(struct rd_io *io)
 	spin_unlock_irq(&job->lock);
 }
 
+/* What has become dirty meanwhile is not marked, as nobody knew who would be current. */
+static void rd_taken_back(struct rd_job *job)
+{
+	if (job->nr_dirty)
+		rd_record_want(job, 0, job->sectors - 1);
+	job->unseen = false;
+}
+
 /*
  * rd_let_go() - it is decided
  * @mode: what bios meet from now on.
@@ -345,6 +356,8 @@ enum rd_mode rd_let_go(struct rd_job *job, enum rd_mode mode)
 	spin_lock_irq(&job->lock);
 	if (job->mode == RD_HOLD || job->mode == RD_DECIDE) {
 		job->record.open = job->record.kept && mode == RD_MIRROR;
+		if (mode == RD_MIRROR)
+			rd_taken_back(job);
 		WRITE_ONCE(job->mode, mode);
 		list_splice_tail_init(&job->held, &job->again);
 		rd_kick(job);

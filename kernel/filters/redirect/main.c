@@ -177,7 +177,9 @@ static void rd_unseen(struct blkfilter *flt)
 		rd_job_tell(job, job->state, EIO);
 		pr_err("%s: I/O may have reached it though it is redirected\n",
 		       job->target.source->disk_name);
-	} else if (rd_copies(job)) {
+	}
+	/* In RD_DECIDE it counts when the cut-over is taken back. */
+	if (rd_copies(job)) {
 		rd_record_want(job, 0, job->sectors - 1);
 		rd_dirty_set_all(job);
 		rd_copy_kick(job);

@@ -13,6 +13,7 @@
  * coming.  Before it goes anywhere, the record says that it may.
  */
 #include <linux/blk-crypto.h>
+#include <linux/part_stat.h>
 #include "rd.h"
 
 /* Bytes in pages of ours; beyond that writes wait. */
@@ -200,6 +201,26 @@ void rd_target_work(struct work_struct *work)
 	blk_finish_plug(&plug);
 }
 
+/*
+ * A bio of ours is the whole disk's, and the block layer counts it there only.  Whoever
+ * asks the partition (iostat; CONTINUE, for what was written without it) is to see it, too.
+ */
+static void rd_account(struct rd_job *job, const struct bio *bio)
+{
+	int group = op_stat_group(bio_op(bio));
+	struct block_device *bdev;
+
+	rcu_read_lock();
+	bdev = READ_ONCE(job->flt->bdev);
+	if (bdev_is_partition(bdev)) {
+		part_stat_lock();
+		__part_stat_add(bdev, ios[group], 1);
+		__part_stat_add(bdev, sectors[group], bio_sectors(bio));
+		part_stat_unlock();
+	}
+	rcu_read_unlock();
+}
+
 /* False: no memory. */
 static bool rd_mirror_both(struct rd_io *io)
 {
@@ -235,6 +256,7 @@ static bool rd_mirror_both(struct rd_io *io)
 	target->bi_private = io;
 	target->bi_end_io = rd_target_end;
 	atomic_set(&io->legs, 2);
+	rd_account(job, source);
 	blkfilter_submit_below(job->flt, source);
 	spin_lock_irq(&job->lock);
 	bio_list_add(&job->legs, target);
@@ -256,6 +278,7 @@ static bool rd_mirror_plain(struct rd_io *io)
 	source->bi_private = io;
 	source->bi_end_io = rd_source_end;
 	atomic_set(&io->legs, 1);
+	rd_account(job, source);
 	blkfilter_submit_below(job->flt, source);
 	return true;
 }

@@ -40,7 +40,11 @@ static bool rd_app_is_busy(const struct rd_job *job)
 /* How many copies there may be now. */
 static u32 rd_copies_allowed(const struct rd_job *job)
 {
-	if (!rd_copies(job) || job->failure || job->quiet || job->paused ||
+	/* None while it is cut over: what has become dirty then is for the roll-back. */
+	if (!rd_copies(job) ||
+	    (job->mode != RD_MIRROR && !rd_fault(RD_COPY_WHILE_DECIDING)))
+		return 0;
+	if (job->failure || job->quiet || job->paused ||
 	    job->flush.lost || job->flush.merging)
 		return 0;
 	if (rd_fault(RD_CUT_OVER_DIRTY) && job->pending)

@@ -425,6 +425,7 @@ unsigned long rd_record_interval(void);
 /* --- start.c --- */
 struct rd_job *rd_job_new(struct rd_filter *rd,
 			  struct blkfilter_redirect_start *start);
+bool rd_is_stale(const struct rd_job *job);
 int rd_job_start(struct rd_filter *rd, struct rd_job *job, u32 limit_ms);
 
 /* --- job.c --- */

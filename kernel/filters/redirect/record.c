@@ -222,6 +222,24 @@ int rd_record_begin(struct rd_job *job)
 	return rd_record_write(job, 0, rd_target_timeout());
 }
 
+/*
+ * rd_record_distrust() - the source was written to without the record
+ *
+ * Nobody knows where: all of it is marked, so that whoever continues later, when the
+ * kernel has forgotten, copies everything.  Which device is the current one remains.
+ */
+void rd_record_distrust(struct rd_job *job)
+{
+	struct rd_record *record = &job->record;
+
+	if (rd_record_redirected(record) || rd_fault(RD_KEEP_TRUST))
+		return;
+	bitmap_fill(record->marked, record->regions);
+	if (rd_record_write(job, 0, rd_target_timeout()))
+		pr_warn("%s: the record lacks what was written without it: it must not be continued\n",
+			job->target.source->disk_name);
+}
+
 /* --- marks that may go --- */
 
 void rd_record_sweep_soon(struct rd_job *job)
@@ -334,7 +352,7 @@ static void rd_record_sweep_once(struct rd_job *job)
 	if (!rd_record_look(job, false, errors))
 		return;
 	if (!rd_fault(RD_CLEAN_UNFLUSHED) &&
-	    (rd_flush_source(job) ||
+	    (READ_ONCE(job->quiet) || rd_flush_source(job) ||
 	     rd_flush_target(job, jiffies_to_msecs(rd_target_timeout()))))
 		return;
 	if (rd_record_look(job, true, errors))

@@ -239,13 +239,18 @@ static bool rd_record_answered(struct rd_job *job, u32 which)
  * @state: that it says from now on, see &struct rd_record.
  * @limit: jiffies to wait for it.
  *
- * Return: 0; -ETIMEDOUT: it may still be written; its error: it may or may not have been.
+ * Return: 0; -ETIMEDOUT: it may still be written; -ECANCELED: the job ends, and it says so
+ * already; its error: it may or may not have been.
  */
 int rd_record_write(struct rd_job *job, u32 state, unsigned long limit)
 {
 	u32 which;
 
 	spin_lock_irq(&job->lock);
+	if (job->end && state != BLKFILTER_REDIRECT_SAYS_CONCLUDED) {
+		spin_unlock_irq(&job->lock);
+		return -ECANCELED;
+	}
 	job->record.state = state;
 	which = rd_record_ask_locked(job);
 	spin_unlock_irq(&job->lock);

@@ -261,10 +261,10 @@ static int rd_record_continue(struct rd_job *job, u32 *refused)
 	if (ret)
 		return ret;
 	rd_record_take(&job->record);
-	if (!rd_source_counts(job) || rd_source_was_written(job))
-		return rd_refuse(refused, BLKFILTER_REDIRECT_RECORD_WRITTEN,
-				 -EUCLEAN);
-	return 0;
+	if (rd_source_counts(job) && !rd_source_was_written(job))
+		return 0;
+	rd_record_distrust(job);
+	return rd_refuse(refused, BLKFILTER_REDIRECT_RECORD_WRITTEN, -EUCLEAN);
 }
 
 /* A new one takes the place of whatever is there, but for a cut-over that is in force. */

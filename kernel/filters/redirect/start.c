@@ -113,8 +113,8 @@ struct rd_job *rd_job_new(struct rd_filter *rd,
 	return job;
 }
 
-/* Has the device another size than when the job was made?  Nobody has told the job. */
-static bool rd_is_stale(const struct rd_job *job)
+/* Has the device another size than when the job was made?  It may not have been told. */
+bool rd_is_stale(const struct rd_job *job)
 {
 	bool stale;
 
@@ -165,8 +165,12 @@ int rd_job_start(struct rd_filter *rd, struct rd_job *job, u32 limit_ms)
 	left = rd->next;	/* the one before; or this one, where it failed */
 	rd->next = NULL;
 	spin_unlock_irq(&rd->lock);
-	if (left == job)
+	if (ret == -EUCLEAN)
+		rd_record_distrust(job);
+	if (left == job) {
 		rd_target_close(&job->target);
+		rd_target_close(&job->record.place);
+	}
 	if (left)
 		rd_job_put(left);
 	if (ret)

@@ -26,6 +26,8 @@ programs() {
 run() { # ID
     local id=$1 status session before after
     programs
+    # What the one before has left there is nothing that this one should meet.
+    find /tmp -xdev -mindepth 1 -delete
     before=$(left_behind)
     echo "lab: begin $id" > /dev/kmsg
     (

@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from guest import accelerator  # noqa: E402
+
 LAB = HERE.parent / "lab.py"
 # Test, exit status of lab.py, what it must print.
 EXPECTED = [
@@ -18,6 +21,7 @@ EXPECTED = [
     ("warns_as_allowed", 0, "booted in"),
     ("panics", 1, "the guest died"),
     ("sees_a_clean_guest", 0, "booted in"),
+    ("hits_a_breakpoint", 1, "once more" if accelerator() == "tcg" else "Oops"),
     ("hangs", 1, "no answer within 5 s"),
     ("sees_a_clean_guest", 0, "booted in"),
     ("fails", 1, "put away"),

@@ -6,14 +6,14 @@
 #include "blksnap/snapshots.hpp"
 
 #include "../../folder.hpp"
+#include "../parts_test.hpp"
 #include "fake_blksnap.hpp"
 
 #include <functional>
-#include <gtest/gtest.h>
 
 namespace filterd::snapshots {
 
-class BlksnapSnapshots : public testing::Test {
+class BlksnapSnapshots : public filterd::test::PartsTest {
 protected:
     BlksnapSnapshots() : snapshots{begin()} {}
 
@@ -27,11 +27,7 @@ protected:
             .roots = {.sysfs = folder / "sys",
                       .proc = folder / "proc",
                       .place = [](const auto&) { return std::nullopt; }},
-            .log =
-                [this](filterd_priority, const std::string& line) {
-                    const std::scoped_lock lock{mutex};
-                    lines.push_back(line);
-                },
+            .log = [this](filterd_priority, const std::string& line) { say(line); },
             .run =
                 [this](const std::string& command, const std::vector<std::string>& environment,
                        std::uint32_t) {
@@ -68,30 +64,6 @@ protected:
         return snapshots->create(wanted, [](std::uint32_t, const std::string&) {});
     }
 
-    int code_of(const std::function<void()>& action) {
-        try {
-            action();
-        } catch (const Failure& failure) {
-            const std::scoped_lock lock{mutex};
-            lines.emplace_back(failure.what());
-            return failure.code();
-        }
-        return 0;
-    }
-
-    bool was_said(const std::string& what) {
-        const std::scoped_lock lock{mutex};
-        return std::ranges::any_of(lines,
-                                   [&](const auto& line) { return line.find(what) != std::string::npos; });
-    }
-
-    /// Within ten seconds.
-    static bool comes(const std::function<bool()>& condition) {
-        for (int i = 0; i < 1000 && !condition(); ++i)
-            std::this_thread::sleep_for(std::chrono::milliseconds{10});
-        return condition();
-    }
-
     [[nodiscard]] bool nothing_is_left() const {
         return std::filesystem::is_empty(folder / "state/snapshots") &&
                (!std::filesystem::exists(folder / "links") || std::filesystem::is_empty(folder / "links"));
@@ -99,8 +71,6 @@ protected:
 
     blkfilter::test::Folder folder;
     test::FakeBlksnap kernel;
-    std::mutex mutex;
-    std::vector<std::string> lines;
     std::vector<std::string> hooks;
     std::function<void()> during_hook{};
     std::unique_ptr<Snapshots> snapshots;

@@ -6,16 +6,14 @@
 #include "redirect/migrations.hpp"
 
 #include "../../folder.hpp"
+#include "../parts_test.hpp"
 #include "fake_redirect.hpp"
 
-#include <algorithm>
 #include <functional>
-#include <gtest/gtest.h>
-#include <thread>
 
 namespace filterd::redirects {
 
-class RedirectMigrations : public testing::Test {
+class RedirectMigrations : public filterd::test::PartsTest {
 protected:
     RedirectMigrations() : control{kernel.control()}, redirection{control, source.id} {
         const auto link = folder / "dev/disk/by-id/OLD";
@@ -32,11 +30,7 @@ protected:
                           .proc = folder / "proc",
                           .etc = folder / "etc",
                           .sys = folder / "sys"},
-                .log =
-                    [this](filterd_priority, const std::string& line) {
-                        const std::scoped_lock lock{mutex};
-                        lines.push_back(line);
-                    },
+                .log = [this](filterd_priority, const std::string& line) { say(line); },
                 .period = std::chrono::milliseconds{5},
                 .make_loop = [](const std::filesystem::path&) { return LoopDevice{.node = "/dev/zero"}; }};
     }
@@ -68,30 +62,6 @@ protected:
 
     View view() { return migrations->view(redirection, source); }
 
-    int code_of(const std::function<void()>& action) {
-        try {
-            action();
-        } catch (const Failure& failure) {
-            const std::scoped_lock lock{mutex};
-            lines.emplace_back(failure.what());
-            return failure.code();
-        }
-        return 0;
-    }
-
-    bool was_said(const std::string& what) {
-        const std::scoped_lock lock{mutex};
-        return std::ranges::any_of(lines,
-                                   [&](const auto& line) { return line.find(what) != std::string::npos; });
-    }
-
-    /// Within ten seconds.
-    static bool comes(const std::function<bool()>& condition) {
-        for (int i = 0; i < 1000 && !condition(); ++i)
-            std::this_thread::sleep_for(std::chrono::milliseconds{10});
-        return condition();
-    }
-
     [[nodiscard]] std::vector<Record> records() const {
         std::vector<std::string> wrong;
         return Records{folder / "state"}.read(wrong);
@@ -99,8 +69,6 @@ protected:
 
     blkfilter::test::Folder folder;
     test::FakeRedirect kernel;
-    std::mutex mutex;
-    std::vector<std::string> lines;
     Source source{.id = {8, 0, 1}, .name = "sda"};
     blkfilter::Control control;
     Redirection redirection;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "migrations_fixture.hpp"
 
+#include <fstream>
+
 namespace filterd::redirects {
 
 namespace {
@@ -169,6 +171,14 @@ TEST_F(RedirectMigrations, what_has_no_record_starts_again) {
     EXPECT_TRUE(was_said("the migration of sda to /dev/null was ended by a restart, and has no record"));
     EXPECT_TRUE(records().empty());
     EXPECT_FALSE(view().before);
+}
+
+TEST_F(RedirectMigrations, records_that_cannot_be_read_are_no_silent_nothing) {
+    migrations.reset();
+    std::filesystem::remove_all(folder / "state");
+    std::ofstream{folder / "state"} << "no folder";
+    begin();
+    EXPECT_TRUE(was_said("state: Not a directory"));
 }
 
 TEST_F(RedirectMigrations, another_programs_are_shown) {

@@ -2,6 +2,7 @@
 #include "answers.hpp"
 
 #include "../extent_text.hpp"
+#include "../json_text.hpp"
 #include "../results.hpp"
 
 #include <blkfilter/uuid.hpp>
@@ -20,10 +21,6 @@ using blkfilter::sector_bytes;
 using blkfilter::SectorRange;
 
 namespace {
-
-Json text_or_null(const std::string& text) {
-    return text.empty() ? Json{} : Json(text);
-}
 
 std::string state_of(const Status& status) {
     return status.ours && !status.record.taken ? "being made"

@@ -186,7 +186,7 @@ void Snapshots::give_up(blksnap::Snapshot snapshot, Record& record) {
 
 Created Snapshots::create(Request request, const Progress& progress) {
     const std::scoped_lock one_at_a_time{creating_};
-    join_retired();
+    retired_.join();
     if (request.label.empty())
         request.label = usual_label();
     check(request);

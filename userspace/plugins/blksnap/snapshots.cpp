@@ -18,18 +18,14 @@ Snapshots::Snapshots(Surroundings surroundings)
       links_{around_.link_folder} {}
 
 Snapshots::~Snapshots() {
-    std::vector<LivePointer> all;
     {
         const std::scoped_lock lock{mutex_};
-        all = std::exchange(retired_, {});
-        for (const auto& [id, live] : live_)
-            all.push_back(live);
+        for (const auto& [id, live] : live_) {
+            live->ends = true;
+            retired_.add(live);
+        }
     }
-    for (const auto& live : all)
-        live->ends = true;
-    for (const auto& live : all)
-        if (live->watcher.joinable())
-            live->watcher.join();
+    retired_.join();
 }
 
 // --- the table ---
@@ -75,23 +71,11 @@ void Snapshots::retire(const Uuid& id) {
             return;
         live = found->second;
         live_.erase(found);
-        retired_.push_back(live);
+        retired_.add(live);
     }
     live->ends = true;
     links_.forget(live->record);
     records_.remove(id);
-}
-
-/// Their threads have ended, or are about to.
-void Snapshots::join_retired() {
-    std::vector<LivePointer> ended;
-    {
-        const std::scoped_lock lock{mutex_};
-        ended = std::exchange(retired_, {});
-    }
-    for (const auto& live : ended)
-        if (live->watcher.joinable())
-            live->watcher.join();
 }
 
 // --- what is asked ---

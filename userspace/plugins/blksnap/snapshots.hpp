@@ -10,6 +10,7 @@
 #include "request.hpp"
 
 #include "../moment.hpp"
+#include "../retired.hpp"
 
 #include <blkfilter/blksnap.hpp>
 #include <blkfilter/control.hpp>
@@ -110,7 +111,6 @@ private:
     [[nodiscard]] Status status_of(const Uuid& id, const blkfilter::blksnap::Module& module) const;
     void refuse_mounted(const Record& record) const;
     void retire(const Uuid& id);
-    void join_retired();
 
     // create.cpp
     void check(const Request& request) const;
@@ -142,9 +142,9 @@ private:
     Links links_;
     mutable std::mutex mutex_; ///< of live_ and of what is in it
     std::map<Uuid, LivePointer> live_;
-    std::vector<LivePointer> retired_; ///< whose threads end, or have ended
-    std::vector<Record> due_;          ///< found again, with a hook that may be due
-    std::mutex creating_;              ///< one at a time
+    std::vector<Record> due_; ///< found again, with a hook that may be due
+    std::mutex creating_;     ///< one at a time
+    Retired<Live> retired_;
 };
 
 } // namespace filterd::snapshots

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "answers.hpp"
 
+#include "../json_text.hpp"
+
 #include <linux/blkfilter-redirect.h>
 
 #include <algorithm>
@@ -14,10 +16,6 @@ using redirect::State;
 using redirect::Status;
 
 namespace {
-
-Json text_or_null(const std::string& text) {
-    return text.empty() ? Json{} : Json(text);
-}
 
 Json error_text(std::uint32_t code) {
     return code == 0 ? Json{} : Json(std::strerror(static_cast<int>(code)));

@@ -35,7 +35,6 @@ Migrations::Migrations(Surroundings surroundings)
     : around_{std::move(surroundings)}, records_{around_.state_folder} {}
 
 Migrations::~Migrations() {
-    std::vector<LivePointer> all;
     {
         const std::scoped_lock lock{mutex_};
         ends_ = true;
@@ -46,17 +45,10 @@ Migrations::~Migrations() {
         continuer_.join();
     {
         const std::scoped_lock lock{mutex_};
-        all = std::exchange(retired_, {});
         for (const auto& [id, live] : live_)
-            all.push_back(live);
-        for (const auto& live : all) {
-            live->ends = true;
-            live->ended.notify_all();
-        }
+            end_watching(live);
     }
-    for (const auto& live : all)
-        if (live->watcher.joinable())
-            live->watcher.join();
+    retired_.join();
 }
 
 // --- the table ---
@@ -120,9 +112,7 @@ void Migrations::retire(const Uuid& id, bool keeps_record) {
         if (found == live_.end())
             return;
         record = found->second->record;
-        retired_.push_back(found->second);
-        found->second->ends = true;
-        found->second->ended.notify_all();
+        end_watching(found->second);
         live_.erase(found);
     }
     if (keeps_record)
@@ -131,23 +121,18 @@ void Migrations::retire(const Uuid& id, bool keeps_record) {
         records_.remove(id);
 }
 
-/// Their threads have ended, or are about to.
-void Migrations::join_retired() {
-    std::vector<LivePointer> ended;
-    {
-        const std::scoped_lock lock{mutex_};
-        ended = std::exchange(retired_, {});
-    }
-    for (const auto& live : ended)
-        if (live->watcher.joinable())
-            live->watcher.join();
+/// With the table's lock.
+void Migrations::end_watching(const LivePointer& live) {
+    live->ends = true;
+    live->ended.notify_all();
+    retired_.add(live);
 }
 
 // --- what is asked ---
 
 void Migrations::start(const Redirection& redirection, const Source& source, Wish wish) {
     expect_nothing_left(source);
-    join_retired();
+    retired_.join();
     auto& request = wish.request;
     const auto target = blkfilter::DeviceId::from_path(request.target);
     const auto place = open_place(wish.place, source.id.number(), true, around_.roots, around_.make_loop);

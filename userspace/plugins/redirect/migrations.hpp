@@ -8,6 +8,7 @@
 #include "record.hpp"
 
 #include "../moment.hpp"
+#include "../retired.hpp"
 
 #include <blkfilter/control.hpp>
 #include <blkfilter/redirect.hpp>
@@ -123,7 +124,7 @@ private:
     void forget(const Uuid& id);
     void watch_from_now_on(Record record);
     void retire(const Uuid& id, bool keeps_record);
-    void join_retired();
+    void end_watching(const LivePointer& live);
     std::chrono::nanoseconds cut_over_live(const Redirection& redirection, Live& live,
                                            const blkfilter::redirect::CutOverLimits& limits);
 
@@ -150,12 +151,12 @@ private:
     Records records_;
     mutable std::mutex mutex_; ///< of all below, and of what changes in it
     std::map<Uuid, LivePointer> live_;
-    std::vector<LivePointer> retired_; ///< whose threads end, or have ended
-    std::vector<Old> old_;             ///< of earlier boots
+    std::vector<Old> old_;  ///< of earlier boots
     std::mutex continuing_; ///< one is continued or forgotten at a time; taken before the table's lock
     std::condition_variable changed_; ///< old_, or ends_
     bool ends_{};
     std::thread continuer_; ///< from the first one in old_ on
+    Retired<Live> retired_;
 };
 
 } // namespace filterd::redirects

@@ -84,8 +84,8 @@ void Records::remove(const Uuid& id) const {
 std::vector<Record> Records::read(std::vector<std::string>& wrong) const {
     std::vector<Record> records;
     std::error_code error;
-    for (auto at = std::filesystem::directory_iterator{folder_, error};
-         !error && at != std::filesystem::directory_iterator{}; at.increment(error)) {
+    auto at = std::filesystem::directory_iterator{folder_, error};
+    for (; !error && at != std::filesystem::directory_iterator{}; at.increment(error)) {
         if (at->path().extension() != ".json")
             continue;
         std::ifstream file{at->path()};
@@ -95,6 +95,9 @@ std::vector<Record> Records::read(std::vector<std::string>& wrong) const {
             wrong.push_back(fmt::format("{}: {}", at->path().string(), failed.what()));
         }
     }
+    // Before the first migration there is no folder.
+    if (error && error != std::errc::no_such_file_or_directory)
+        wrong.push_back(fmt::format("{}: {}", folder_.string(), error.message()));
     std::ranges::sort(records, {}, &Record::started);
     return records;
 }

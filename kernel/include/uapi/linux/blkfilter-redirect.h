@@ -177,8 +177,9 @@ struct blkfilter_redirect_start {
 /*
  * Goes on with what the record says, with the same @id, @target_sector and place: copies
  * what may differ, or redirects at once.  The source must not have been written to since
- * it appeared, as the kernel's statistics of it count.  On any error nothing has
- * happened.
+ * it appeared, as the kernel's statistics of it count: then all is marked in the record
+ * (unless it says that the target is the current one), so that a later start of the machine,
+ * which cannot know of it, copies everything.  On any other error nothing has happened.
  */
 #define BLKFILTER_REDIRECT_CONTINUE	(1U << 2)
 
@@ -296,14 +297,16 @@ struct blkfilter_redirect_set {
  *
  * PAUSE: the target is left alone; what is written is noted as dirty.  Returns when
  * nothing is on its way there any more; ETIMEDOUT: it owes answers, EINTR: a fatal
- * signal: paused all the same.  RESUME: goes on, also after errors of the target.
- * EINVAL: not in this state.
+ * signal: paused all the same; EBUSY: it is being recorded that the target is the current
+ * one.  RESUME: goes on, also after errors of the target.  EINVAL: not in this state.
  *
  * CANCEL: ends a migration before its cut-over, or one that has failed; returns when
  * the target is closed.  EBUSY: it is redirected.
  *
  * FINISH: ends a redirect: from then on I/O goes to the source again, whose content
- * is an old one.  EBUSY: somebody has the source open; EINVAL: not redirected.
+ * is an old one.  EBUSY: somebody has the source open; EINVAL: not redirected.  Until it
+ * has returned nobody should write to the source: a record that is not concluded yet says
+ * that the target is the current one.
  *
  * CANCEL and FINISH return when the record says that it is concluded, or could not be
  * written, which the status says.
