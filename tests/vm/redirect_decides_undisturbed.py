@@ -8,7 +8,7 @@ import uuid
 
 from blkfilter import expect, wait_until
 from redirect import content, remap
-from redirect_migration import BLOCK, DISKS, Migration, devices, fresh, put, slow
+from redirect_migration import BLOCK, DISKS, SECTORS, Migration, devices, fresh, put, slow
 
 devices(sys.argv[1:])
 
@@ -22,7 +22,9 @@ def writes(disk: str) -> int:
 
 
 fresh()
-migration = Migration("", uuid.uuid4().bytes, True, onto=slow("onto", 300))
+# So that a copy would still be on its way when it is decided.
+below = f"/dev/{DISKS['from']} 0"
+migration = Migration("", uuid.uuid4().bytes, True, **{"from": f"0 {SECTORS} delay {below} 300 {below} 0"})
 tool("stack", migration.source, "set", "redirect", "test3@350000")
 migration.start()
 migration.redirect.wait("ready")

@@ -151,12 +151,12 @@ private:
     Records records_;
     mutable std::mutex mutex_; ///< of all below, and of what changes in it
     std::map<Uuid, LivePointer> live_;
-    std::vector<Old> old_; ///< of earlier boots
-    Retired<Live> retired_;
+    std::vector<Old> old_;  ///< of earlier boots
     std::mutex continuing_; ///< one is continued or forgotten at a time; taken before the table's lock
     std::condition_variable changed_; ///< old_, or ends_
     bool ends_{};
     std::thread continuer_; ///< from the first one in old_ on
+    Retired<Live> retired_;
 };
 
 } // namespace filterd::redirects
