@@ -21,32 +21,12 @@ store=$NULL_DISK
 on_exit end_redirects
 on_exit end_interposed "$a" one
 
-check() { # COMMAND...: the command checks the device, and meanwhile another one comes and goes below
-    local checker rounds=0
-    echo "--- $*"
-    "$@" > /tmp/checker.out 2>&1 &
-    checker=$!
-    on_exit end_process $checker
-    dmsetup create one --table "0 $(blockdev --getsz "/dev/$a") linear /dev/$(redirect below "$a") 0"
-    while kill -0 $checker 2> /dev/null; do
-        redirect interpose "$a" /dev/mapper/one
-        sleep "0.$((RANDOM % 10))"
-        redirect take_out "$a"
-        rounds=$((rounds + 1))
-    done
-    if ! wait $checker; then
-        cat /tmp/checker.out
-        fail "what the filters say is wrong"
-    fi
-    tail -n 1 /tmp/checker.out
-    echo "in and out $rounds times"
-    [ "$rounds" -ge 2 ] || fail "it came hardly ever"
-    dmsetup remove --retry one
-    redirect withdraw "$a"
+check() { # COMMAND...
+    SEED=$RANDOM python3 "$SRC/tests/vm/redirect_interposes_below_filters.py" "$a" "$@"
 }
 
 attach "$a" cbt-only redirect
-check python3 "$SRC/tests/vm/lib/cbt_check.py" "$a" --seconds $((KERNEL_IS_DEBUG ? 60 : 15)) --seed "$RANDOM"
+check python3 "$SRC/tests/vm/lib/cbt_check.py" "$a" --seconds $((KERNEL_IS_DEBUG ? 60 : 20)) --seed "$RANDOM"
 attach "$a" redirect
-SEED=$RANDOM check snap-check --rounds $((KERNEL_IS_DEBUG ? 3 : 12)) "/dev/$store" "/dev/$a"
+check snap-check --rounds $((KERNEL_IS_DEBUG ? 3 : 12)) "/dev/$store" "/dev/$a"
 detach "$a"
