@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import redirect as r
-from blkfilter import Control, Entry, expect, expect_errno, identity, transfer
+from blkfilter import Control, Entry, expect, expect_errno, identity, transfer, wait_until
 
 a, first, second, b = sys.argv[1:]
 control = Control()
@@ -131,8 +131,27 @@ for redirect in disk, source:
 remove("two", "onto")
 disk.withdraw()
 
-print("--- a redirect that is not interposed")
+print("--- the device below alone; what follows the source")
+source.interpose(f"/dev/{below}")
+expect_errno(errno.EBUSY, "withdraw what is the target", source.below, r.WITHDRAW)
+source.take_out()
 other.withdraw()
+base = os.path.basename(os.path.realpath(dm("base", f"0 8192 linear /dev/{b} 0")))
+resized = r.Redirect(base, control).attach()
+name, _ = resized.below()
+expect(8192, size(name), "its size")
+r.remap("base", f"0 16384 linear /dev/{b} 0")
+expect("created", resized.state, "state")
+wait_until("it is as large as the source", lambda: size(name) == 16384)
+subprocess.check_call(["blockdev", "--setro", f"/dev/{base}"])
+subprocess.check_call(["blockdev", "--flushbufs", f"/dev/{name}"])
+with open(f"/sys/class/block/{name}/ro") as file:
+    expect("1", file.read().strip(), "read-only")
+resized.withdraw()
+resized.detach_when_closed()
+remove("base")
+
+print("--- a redirect that is not interposed")
 other.start(f"/dev/{second}", sectors=8192)
 expect_errno(errno.EINVAL, "without freezing", other.take_out, r.NO_FREEZE)
 other.finish()

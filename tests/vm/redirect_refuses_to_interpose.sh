@@ -18,7 +18,7 @@ partition "$a" 20 20
 null_disk b size=18
 b=$NULL_DISK
 on_exit end_redirects
-on_exit end_interposed "$(basename "$(node_of "$a" 1)")" over two onto
+on_exit end_interposed "$(basename "$(node_of "$a" 1)")" over two onto base
 mkfs.ext4 -q "/dev/$b"
 mkdir -p /run/udev/rules.d
 cp "$SRC/config/udev/59-blkfilter-redirect.rules" /run/udev/rules.d/
