@@ -31,7 +31,7 @@ mount "$mounted" /tmp/mnt
 on_exit umount /tmp/mnt
 on_exit end_interposed "${mounted#/dev/}" one one-lower
 on_exit end_interposed "${raw#/dev/}" copy two two-lower
-on_exit end_interposed "$b" two
+on_exit end_interposed "$b"
 
 python3 "$SRC/tests/vm/redirect_slides_devices_under.py" "${mounted#/dev/}" "${raw#/dev/}" "$b" "$(node_of "$store" 1)" "$(node_of "$store" 2)" \
     "$(node_of "$store" 3)"
