@@ -27,6 +27,16 @@ end_redirects() {
     done
 }
 
+# end_interposed SOURCE DM...: it is taken out, if it is still in, and the mapped devices go, the uppermost first.
+end_interposed() {
+    redirect take_out "$1" no-freeze 2> /dev/null || true
+    shift
+    local name
+    for name in "$@"; do
+        remove_dm "$name"
+    done
+}
+
 # same SOURCE TARGET [BYTES]: what is on them, past the page cache.
 same() {
     blockdev --flushbufs "/dev/$1" "/dev/$2"
