@@ -284,7 +284,6 @@ static bool rd_take_nowhere(struct rd_job *job, struct bio *bio,
 			    struct blkfilter_pos pos)
 {
 	bool nowait = bio->bi_opf & REQ_NOWAIT;
-
 	enum rd_mode mode;
 
 	rd_job_end(job, BLKFILTER_REDIRECT_FAILED, -ENOMEM);
