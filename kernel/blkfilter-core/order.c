@@ -145,6 +145,24 @@ bool blkfilter_stacked_on(struct block_device *upper, struct blkfilter *flt)
 }
 EXPORT_SYMBOL_GPL(blkfilter_stacked_on);
 
+/**
+ * blkfilter_lies_on() - the same of a device that need not have a filter
+ * @upper: the one that may lie on @lower.
+ * @lower: the other one; the caller keeps both.
+ *
+ * Sleeps.  Return: see blkfilter_stacked_on(); false for a disk that is not added.
+ */
+bool blkfilter_lies_on(struct block_device *upper, struct block_device *lower)
+{
+	struct bf_dev *dev = bf_dev_of(lower);
+	bool lies = dev && bf_lies_on(upper->bd_disk, dev);
+
+	if (dev)
+		bf_dev_put(dev);
+	return lies;
+}
+EXPORT_SYMBOL_GPL(blkfilter_lies_on);
+
 static bool bf_is_claimed(struct bf_dev *dev, const void *holder)
 {
 	bool claimed;

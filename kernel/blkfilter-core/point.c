@@ -381,8 +381,8 @@ static void bf_devs_reduce(struct bf_dev **list, u32 *n)
  * filter was there at the instant sees it by his point().
  *
  * Return: 0; -ETIMEDOUT when a device did not drain in time, -ENODEV when one has
- * gone, -EINTR on a fatal signal, -EIO, see BLKFILTER_IOC_POINT, or what freezing
- * returned: nothing has happened then.
+ * gone, or @points->flt is on its way out, -EINTR on a fatal signal, -EIO, see
+ * BLKFILTER_IOC_POINT, or what freezing returned: nothing has happened then.
  */
 int blkfilter_points(struct blkfilter_points *points)
 {
@@ -393,14 +393,16 @@ int blkfilter_points(struct blkfilter_points *points)
 	u32 n = 0, i;
 	int ret;
 
-	memcpy(point.id, points->id, sizeof(point.id));
+	if (points->id)
+		memcpy(point.id, points->id, sizeof(point.id));
 	points->failed = points->n;
 	bf_order(points->dev, points->n);
 	ret = bf_devs_to_freeze(points, &freeze, &n);
 	bf_devs_reduce(freeze, &n);
 	point.freeze_count = n;
 	if (!ret) {
-		ret = bf_point_take(&point, freeze, points->dev, NULL);
+		ret = bf_point_take(&point, freeze, points->dev,
+				    points->flt ? points->flt->core : NULL);
 		if (ret && !(point.failed & BLKFILTER_FAILED_FREEZE))
 			points->failed = min(point.failed, points->n);
 		else if (ret && point.failed != BLKFILTER_NO_ENTRY)

@@ -230,6 +230,53 @@ static inline struct gendisk *bf_alloc_image(u32 logical, u32 physical)
 #endif
 }
 
+/*
+ * A bio-based disk with the limits of a queue, seen from its sector @start on, or ERR_PTR.
+ * Flushes and FUA are asked for whenever the other one's device can have a volatile
+ * cache, though it may be switched off now: below, the block layer takes them away.
+ */
+static inline struct gendisk *bf_alloc_stacked(struct request_queue *below,
+					       sector_t start)
+{
+#ifdef BF_HAVE_ALLOC_DISK_LIMITS
+	struct queue_limits limits;
+
+	blk_set_stacking_limits(&limits);
+	blk_stack_limits(&limits, &below->limits, start);
+	return blk_alloc_disk(&limits, NUMA_NO_NODE);
+#else
+	static const unsigned int same[] = {
+		QUEUE_FLAG_STABLE_WRITES, QUEUE_FLAG_NONROT,
+	};
+	struct gendisk *gd = blk_alloc_disk(NUMA_NO_NODE);
+	unsigned int i;
+
+	if (!gd)
+		return ERR_PTR(-ENOMEM);
+	blk_set_stacking_limits(&gd->queue->limits);
+	blk_stack_limits(&gd->queue->limits, &below->limits, start);
+	for (i = 0; i < ARRAY_SIZE(same); i++)
+		if (test_bit(same[i], &below->queue_flags))
+			blk_queue_flag_set(same[i], gd->queue);
+	blk_queue_write_cache(gd->queue,
+			      test_bit(QUEUE_FLAG_HW_WC, &below->queue_flags) ||
+			      test_bit(QUEUE_FLAG_WC, &below->queue_flags),
+			      test_bit(QUEUE_FLAG_FUA, &below->queue_flags));
+	return gd;
+#endif
+}
+
+/* block_device_operations.open: the callback is written with the disk alone. */
+#ifdef BF_HAVE_OPEN_GETS_DISK
+#define BF_DISK_OPEN(name, body)					\
+	static int name(struct gendisk *disk, blk_mode_t mode)		\
+	{ return body(disk); }
+#else
+#define BF_DISK_OPEN(name, body)					\
+	static int name(struct block_device *bdev, fmode_t mode)	\
+	{ return body(bdev->bd_disk); }
+#endif
+
 /* Makes a bio-based disk usable that will never be added. */
 static inline void bf_disk_without_add(struct gendisk *gd)
 {

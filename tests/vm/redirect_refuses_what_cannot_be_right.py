@@ -72,9 +72,9 @@ expect_errno(errno.EINVAL, "a beginning without an end", source.start, target, f
 expect_errno(errno.EINVAL, "beyond the end", source.start, target, first=12 << 11, sectors=8)
 expect_errno(errno.EINVAL, "beyond the end", source.start, target, first=8, sectors=12 << 11)
 expect_errno(errno.EINVAL, "overflow", source.start, target, first=8, sectors=(1 << 64) - 8)
-for number in range(9):
+for number in range(10):
     for data, wanted in ((b"", errno.EINVAL), (b"\4\0\0\0", errno.EINVAL), (struct.pack("=I", 1 << 20) + bytes(60), errno.E2BIG)):
-        if number not in (r.START, r.STATUS) and wanted:
+        if number not in (r.START, r.STATUS, r.BELOW) and wanted:
             wanted = errno.ENOENT
         expect_errno(wanted, f"command {number} with {len(data)} bytes", source.command, number, data)
 expect_errno(errno.ENOENT, "an unknown command, nothing started", source.command, 99)

@@ -20,13 +20,17 @@ static int rd_start_check(const struct blkfilter_redirect_start *start)
 
 	if (start->flags & ~(BLKFILTER_REDIRECT_NO_RECORD |
 			     BLKFILTER_REDIRECT_RECORD |
-			     BLKFILTER_REDIRECT_CONTINUE) ||
+			     BLKFILTER_REDIRECT_CONTINUE |
+			     BLKFILTER_REDIRECT_INTERPOSE) ||
 	    start->reserved || start->reserved2 ||
 	    hweight32(place) > 1 ||
 	    (start->flags & BLKFILTER_REDIRECT_CONTINUE &&
 	     start->flags & BLKFILTER_REDIRECT_NO_RECORD) ||
 	    (start->mode == BLKFILTER_REDIRECT_ONLY &&
-	     start->flags & ~BLKFILTER_REDIRECT_NO_RECORD) ||
+	     start->flags & (BLKFILTER_REDIRECT_RECORD |
+			     BLKFILTER_REDIRECT_CONTINUE)) ||
+	    (start->flags & BLKFILTER_REDIRECT_INTERPOSE &&
+	     (start->mode != BLKFILTER_REDIRECT_ONLY || start->sectors)) ||
 	    start->mode > BLKFILTER_REDIRECT_BACKGROUND ||
 	    start->in_flight > RD_IN_FLIGHT_MOST ||
 	    !memchr_inv(start->id, 0, sizeof(start->id)))
@@ -47,6 +51,9 @@ static int rd_start(struct rd_filter *rd, struct blkfilter_redirect_start *start
 		if (busy)
 			return -EBUSY;
 	}
+	/* It would not see what is written there. */
+	if (rd->below && start->mode != BLKFILTER_REDIRECT_ONLY)
+		return -EBUSY;
 	if (!READ_ONCE(rd->settled))
 		return -EAGAIN;
 	job = rd_job_new(rd, start);
@@ -197,7 +204,8 @@ static int rd_cancel(struct rd_job *job)
 
 /*
  * No bio is on its way; what comes now goes to the source.  Whoever has opened it until
- * now may have seen the target's data, and would go on with the source's.
+ * now may have seen the target's data, and would go on with the source's; but for what
+ * was interposed, whose data the source has.
  */
 static int rd_instant_finish(struct rd_filter *rd)
 {
@@ -205,29 +213,34 @@ static int rd_instant_finish(struct rd_filter *rd)
 	int ret = 0;
 
 	spin_lock_irq(&job->lock);
-	if (rd_source_is_open(job))
+	if (!rd->interposed && rd_source_is_open(job))
 		ret = -EBUSY;
 	else if (!job->end)
 		rd_job_ends(job, BLKFILTER_REDIRECT_CONCLUDED, 0);
+	if (!ret)
+		WRITE_ONCE(rd->interposed, false);
 	spin_unlock_irq(&job->lock);
 	return ret;
 }
 
-static int rd_finish(struct rd_filter *rd, struct rd_job *job)
+static int rd_finish(struct rd_filter *rd, struct rd_job *job, u32 flags)
 {
+	bool interposed = job->target.interposed;
+	bool freeze = interposed && !(flags & BLKFILTER_REDIRECT_NO_FREEZE);
 	int ret;
 
-	if (READ_ONCE(job->mode) != RD_REDIRECT)
+	if (READ_ONCE(job->mode) != RD_REDIRECT || (flags && !interposed))
 		return -EINVAL;
-	if (!rd_job_detachable(job))
+	if (!interposed && !rd_job_detachable(job))
 		return -EBUSY;
-	ret = rd_point(rd, rd_instant_finish, 0);
+	ret = rd_point(rd, rd_instant_finish, 0, freeze);
 	return ret ?: rd_wait_over(job);
 }
 
 /* --- those without anything to say --- */
 
-static int rd_plain(struct rd_filter *rd, struct rd_job *job, unsigned int cmd)
+static int rd_plain(struct rd_filter *rd, struct rd_job *job, unsigned int cmd,
+		    u32 flags)
 {
 	int ret;
 
@@ -241,7 +254,7 @@ static int rd_plain(struct rd_filter *rd, struct rd_job *job, unsigned int cmd)
 	default:
 		if (mutex_lock_killable(&rd->control))
 			return -EINTR;
-		ret = rd_finish(rd, job);
+		ret = rd_finish(rd, job, flags);
 		mutex_unlock(&rd->control);
 		return ret;
 	}
@@ -255,10 +268,11 @@ static int rd_ctl_plain(struct rd_filter *rd, struct rd_job *job,
 
 	if (ret)
 		return ret;
-	if (plain.flags)
+	if (plain.flags & ~(cmd == BLKFILTER_REDIRECT_FINISH ?
+			    BLKFILTER_REDIRECT_NO_FREEZE : 0U))
 		return -EINVAL;
 	*plen = 0;
-	return rd_plain(rd, job, cmd);
+	return rd_plain(rd, job, cmd, plain.flags);
 }
 
 static int rd_ctl_cutover(struct rd_filter *rd, struct rd_job *job,
@@ -326,6 +340,8 @@ int rd_ctl(struct blkfilter *flt, unsigned int cmd, u8 __user *buf, u32 *plen)
 		return rd_ctl_start(rd, buf, plen);
 	case BLKFILTER_REDIRECT_STATUS:
 		return rd_ctl_status(rd, buf, plen);
+	case BLKFILTER_REDIRECT_BELOW:
+		return rd_ctl_below(rd, buf, plen);
 	default:
 		job = rd_job_get(rd);
 		if (!job)

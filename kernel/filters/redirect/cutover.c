@@ -156,7 +156,7 @@ static int rd_cutover_try(struct rd_filter *rd, struct rd_job *job, u32 limit_ms
 	ret = rd_flush_target(job, limit_ms);
 	if (!ret && !rd_is_clean_now(job))
 		return -EAGAIN;
-	ret = ret ?: rd_point(rd, rd_instant_hold, limit_ms);
+	ret = ret ?: rd_point(rd, rd_instant_hold, limit_ms, false);
 	if (ret)
 		return ret;
 	since = ktime_get();

@@ -297,6 +297,17 @@ static bool rd_take_nowhere(struct rd_job *job, struct bio *bio,
 }
 
 /*
+ * Must whatever sending a bio waits for not be waited for in this task?  Below what is
+ * interposed the source's disk comes once more: its own worker, which lets bios go on
+ * there, must not wait for them up here.  It is not known by name: any worker may be it.
+ */
+static bool rd_must_not_wait(const struct rd_job *job, bool nowait)
+{
+	return nowait ||
+	       (job->target.interposed && current->flags & PF_WQ_WORKER);
+}
+
+/*
  * rd_take() - takes a bio, and goes on with it
  *
  * In submit_bio().  Return: false: it was not taken, and goes on without us.
@@ -310,8 +321,7 @@ bool rd_take(struct rd_job *job, struct bio *bio, struct blkfilter_pos pos)
 		return rd_place_take(job, bio, pos) ||
 		       rd_take_nowhere(job, bio, pos);
 	blkfilter_take(job->flt, bio, pos);
-	/* Whatever sending it waits for, this task must not. */
-	if (nowait)
+	if (rd_must_not_wait(job, nowait))
 		rd_io_later(io);
 	else
 		rd_io_go(io);

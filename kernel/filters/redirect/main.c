@@ -88,20 +88,27 @@ static bool rd_submit_bio(struct blkfilter *flt, struct bio *bio,
  * rd_point() - a point of our own
  * @instant: what happens then: no bio is in the filter, and all writes that it has
  *           seen have completed on the source.  Must not sleep.
+ * @freeze:  the file systems on the source and its partitions are frozen meanwhile.
  *
- * Under rd_filter.control, in a command.  Return: see blkfilter_point(); -ENODEV: the
+ * Under rd_filter.control, in a command.  Return: see blkfilter_points(); -ENODEV: the
  * instant was not heard; what @instant has returned.
  */
 int rd_point(struct rd_filter *rd, int (*instant)(struct rd_filter *rd),
-	     u32 limit_ms)
+	     u32 limit_ms, bool freeze)
 {
+	struct bf_dev *dev = blkfilter_device_get(&rd->flt);
+	struct blkfilter_points points = {
+		.flt = &rd->flt, .dev = &dev, .n = 1,
+		.freeze = freeze, .limit_ms = limit_ms,
+	};
 	int ret;
 
 	rd->arm.instant = instant;
 	rd->arm.ret = -ENODEV;
 	WRITE_ONCE(rd->arm.task, current);
-	ret = blkfilter_point(&rd->flt, limit_ms);
+	ret = blkfilter_points(&points);
 	WRITE_ONCE(rd->arm.task, NULL);
+	blkfilter_device_put(dev);
 	return ret ?: rd->arm.ret;
 }
 
@@ -210,6 +217,7 @@ static void rd_resized(struct blkfilter *flt, sector_t sectors)
 {
 	struct rd_job *job = rd_job_get(rd_of(flt));
 
+	rd_below_resized(rd_of(flt), sectors);
 	if (!job)
 		return;
 	if (job->copies_data && sectors != job->sectors)
@@ -243,7 +251,7 @@ static void rd_state(struct blkfilter *flt, char *buf, size_t size)
 
 /* --- attach and detach --- */
 
-/* What is under way is ended first, by who began it. */
+/* What is under way is ended first, and what is used closed, by who began it. */
 static int rd_query_detach(struct blkfilter *flt, enum blkfilter_reason reason)
 {
 	struct rd_filter *rd = rd_of(flt);
@@ -253,6 +261,7 @@ static int rd_query_detach(struct blkfilter *flt, enum blkfilter_reason reason)
 	spin_lock_irq(&rd->lock);
 	busy = rd->next;
 	spin_unlock_irq(&rd->lock);
+	busy = busy || rd_below_is_open(rd);
 	job = rd_job_get(rd);
 	if (job) {
 		busy = busy || !rd_job_detachable(job);
@@ -268,6 +277,7 @@ static void rd_leave(struct blkfilter *flt)
 	struct rd_job *job;
 
 	WRITE_ONCE(rd->leaving, true);
+	rd_below_leave(rd);
 	job = rd_job_get(rd);
 	if (!job)
 		return;
@@ -298,6 +308,7 @@ static void rd_detach(struct blkfilter *flt)
 		rd->job = NULL;
 		rd_job_put(job);
 	}
+	rd_below_remove(rd);
 	kfree(rd);
 }
 
@@ -362,6 +373,7 @@ out_ios:
 static void __exit rd_exit(void)
 {
 	blkfilter_unregister(&rd_operations);
+	rd_belows_wait();
 	rd_jobs_exit();
 	/* The last completions may still be on their way out. */
 	synchronize_rcu();

@@ -8,6 +8,8 @@
  *   start.c     a migration or redirect begins
  *   job.c       its states, its end
  *   target.c    the target: opened, checked, let go
+ *   around.c    whose I/O gets where, so that none goes around in circles
+ *   below.c     a device of ours whose bios enter the source below redirect
  *   io.c        taken bios: their records, and the worker that goes on with them
  *   step.c      bios that go to the target instead of the source
  *   pages.c     pages of our own
@@ -78,11 +80,13 @@ struct rd_job;
  *           at by bios without it.
  * @arm:     what the instant of a point of our own does, whose task takes it, and what
  *           it has returned.
+ * @interposed: the job is, and all I/O goes to its target; changed at an instant.
  * @settled: no write from before the first filter is left; set once.
  * @leaving: the filter is being detached, or its device is gone; set once.
  * @gone:    its device is gone; set once.
  * @lock:    for all that follows.
  * @next:    what becomes @job.
+ * @below:   the device below, or NULL; changed under @control, too.
  */
 struct rd_filter {
 	struct blkfilter flt;
@@ -93,12 +97,14 @@ struct rd_filter {
 		int (*instant)(struct rd_filter *rd);
 		int ret;
 	} arm;
+	bool interposed;
 	bool settled;
 	bool leaving;
 	bool gone;
 
 	spinlock_t lock;	/* for all that follows */
 	struct rd_job *next;
+	struct rd_below *below;
 };
 
 static inline struct rd_filter *rd_of(struct blkfilter *flt)
@@ -128,6 +134,7 @@ enum rd_mode {
  * @start:   likewise.
  * @sectors: likewise.
  * @major, @minor, @diskseq: its own, for status.
+ * @interposed: it lies on the source's own device below, as the caller has said.
  * @copy_writes: a write that is redirected needs pages of ours: the target wants pages that
  *           do not change, and the source did not say so.
  * @alignment: bits that must be zero in addresses and lengths of what is redirected; 0
@@ -147,8 +154,45 @@ struct rd_target {
 	u32 major;
 	u32 minor;
 	u64 diskseq;
+	bool interposed;
 	bool copy_writes;
 	u32 alignment;
+};
+
+/**
+ * struct rd_below - the device below, from below.c
+ * @link:    in the list of all.
+ * @rd:      the filter; valid for who holds @io.
+ * @name:    its kernel name, "below-" and the source's.
+ * @disk:    it; keeps this structure.
+ * @source:  the source's disk, @start: of the source there.  Both are for comparing when
+ *           the filter may have gone.
+ * @of_partition: the source is a partition.
+ * @io:      bios on their way; killed when it ends.
+ * @idle:    @io is gone.
+ * @ended:   bit 0: it is taken away.
+ * @clones:  what its bios become.
+ * @wq:      its own, so that levels of stacked devices never wait for each other's.
+ * @telling: tells of @written, see rd_below_work(); @ending: takes it away.
+ * @lock:    for @written: bios of which others are to be told.
+ */
+struct rd_below {
+	struct list_head link;
+	struct rd_filter *rd;
+	char name[BLKFILTER_REDIRECT_BELOW_NAME];
+	struct gendisk *disk;
+	struct gendisk *source;
+	sector_t start;
+	bool of_partition;
+	struct percpu_ref io;
+	struct completion idle;
+	unsigned long ended;
+	struct bio_set clones;
+	struct workqueue_struct *wq;
+	struct work_struct telling;
+	struct work_struct ending;
+	spinlock_t lock;	/* for @written */
+	struct bio_list written;
 };
 
 #include "record.h"
@@ -408,7 +452,7 @@ struct rd_job {
 
 /* --- main.c --- */
 int rd_point(struct rd_filter *rd, int (*instant)(struct rd_filter *rd),
-	     u32 limit_ms);
+	     u32 limit_ms, bool freeze);
 
 /* --- command.c --- */
 int rd_ctl(struct blkfilter *flt, unsigned int cmd, u8 __user *buf, u32 *plen);
@@ -460,11 +504,7 @@ static inline bool rd_leaves_alone(const struct rd_job *job)
 
 /* --- target.c --- */
 int rd_refuse(u32 *refused, u32 why, int error);
-bool rd_overlaps_source(const struct rd_target *target,
-			struct block_device *bdev, sector_t sector,
-			sector_t sectors);
 int rd_target_drop_cache(struct rd_target *target);
-int rd_target_list(struct rd_target *target, u32 *refused);
 struct file *rd_target_claim(struct file *file, u32 *refused);
 int rd_target_open(struct rd_job *job, struct blkfilter_redirect_start *start);
 void rd_target_close(struct rd_target *target);
@@ -479,6 +519,23 @@ static inline bool rd_needs_fua(const struct rd_target *target)
 	return bdev_write_cache(target->bdev) &&
 	       !bdev_write_cache(target->source->part0);
 }
+
+/* --- around.c --- */
+bool rd_overlaps_source(const struct rd_target *target,
+			struct block_device *bdev, sector_t sector,
+			sector_t sectors);
+int rd_target_list(struct rd_target *target, u32 *refused);
+void rd_target_unlist(struct rd_target *target);
+int rd_below_list(struct rd_below *below);
+void rd_below_unlist(struct rd_below *below);
+
+/* --- below.c --- */
+void rd_belows_wait(void);
+void rd_below_leave(struct rd_filter *rd);
+void rd_below_remove(struct rd_filter *rd);
+bool rd_below_is_open(struct rd_filter *rd);
+void rd_below_resized(struct rd_filter *rd, sector_t sectors);
+int rd_ctl_below(struct rd_filter *rd, u8 __user *buf, u32 *plen);
 
 /* --- io.c --- */
 int rd_ios_init(void);

@@ -141,6 +141,7 @@ static int rd_instant_start(struct rd_filter *rd)
 	job->flush.since = jiffies;
 	job->record.open = job->record.kept && copies;
 	WRITE_ONCE(job->mode, copies ? RD_MIRROR : RD_REDIRECT);
+	WRITE_ONCE(rd->interposed, job->target.interposed);
 	spin_unlock(&job->lock);
 	spin_unlock_irq(&rd->lock);
 	return 0;
@@ -150,7 +151,7 @@ static int rd_instant_start(struct rd_filter *rd)
  * rd_job_start() - a job begins
  *
  * Under rd_filter.control, in a command; there is no job, or one that is over.  Takes
- * over the reference.  Return: see blkfilter_point(), or -ESTALE; the job is gone then.
+ * over the reference.  Return: see rd_point(), or -ESTALE; the job is gone then.
  */
 int rd_job_start(struct rd_filter *rd, struct rd_job *job, u32 limit_ms)
 {
@@ -160,7 +161,7 @@ int rd_job_start(struct rd_filter *rd, struct rd_job *job, u32 limit_ms)
 	spin_lock_irq(&rd->lock);
 	rd->next = job;
 	spin_unlock_irq(&rd->lock);
-	ret = rd_point(rd, rd_instant_start, limit_ms);
+	ret = rd_point(rd, rd_instant_start, limit_ms, job->target.interposed);
 	spin_lock_irq(&rd->lock);
 	left = rd->next;	/* the one before; or this one, where it failed */
 	rd->next = NULL;

@@ -85,6 +85,8 @@ int rd_ctl_status(struct rd_filter *rd, u8 __user *buf, u32 *plen)
 		rd_status_record(&job->record, &status);
 		if (!job->end && rd_needs_fua(&job->target))
 			status.flags |= BLKFILTER_REDIRECT_FUA;
+		if (job->target.interposed)
+			status.flags |= BLKFILTER_REDIRECT_INTERPOSED;
 		if (job->unseen)
 			status.flags |= BLKFILTER_REDIRECT_UNSEEN;
 		spin_unlock_irq(&job->lock);

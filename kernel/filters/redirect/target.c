@@ -11,64 +11,9 @@
 #include <linux/overflow.h>
 #include "rd.h"
 
-/* Targets and their sources, so that no I/O can go around in circles. */
-static DEFINE_MUTEX(rd_targets_lock);
-static LIST_HEAD(rd_targets);
-
 static sector_t rd_target_start(const struct rd_target *target)
 {
 	return get_start_sect(target->bdev) + target->first;
-}
-
-/* Does a device, as far as @sectors of it are used, lie on a job's source? */
-static bool rd_is_source(const struct rd_target *of, struct gendisk *disk,
-			 sector_t start, sector_t sectors)
-{
-	return of->source == disk && of->start < start + sectors &&
-	       start < of->start + of->sectors;
-}
-
-/* The same of @sectors of a device. */
-bool rd_overlaps_source(const struct rd_target *target,
-			struct block_device *bdev, sector_t sector,
-			sector_t sectors)
-{
-	return rd_is_source(target, bdev->bd_disk, get_start_sect(bdev) + sector,
-			    sectors);
-}
-
-/* Does what is sent to a target get to the source of another one, or its own? */
-static bool rd_flows_into(const struct rd_target *target,
-			  const struct rd_target *of)
-{
-	return rd_overlaps_source(of, target->bdev, target->first,
-				  target->used) ||
-	       blkfilter_stacked_on(target->bdev, of->flt);
-}
-
-/*
- * Does what is sent to the target come back to the source, over any number of devices
- * that lie on each other, or are redirected to each other?  Under rd_targets_lock, with
- * @target not yet in the list; the filters of those in it are attached.
- */
-static bool rd_goes_around(struct rd_target *target)
-{
-	struct rd_target *hop, *next;
-	bool around = false;
-	LIST_HEAD(seen);
-
-	list_add(&target->seen, &seen);
-	list_for_each_entry(hop, &seen, seen) {
-		around = rd_flows_into(hop, target);
-		if (around)
-			break;
-		list_for_each_entry(next, &rd_targets, link)
-			if (list_empty(&next->seen) && rd_flows_into(hop, next))
-				list_add_tail(&next->seen, &seen);
-	}
-	list_for_each_entry_safe(hop, next, &seen, seen)
-		list_del_init(&hop->seen);
-	return around;
 }
 
 int rd_refuse(u32 *refused, u32 why, int error)
@@ -142,21 +87,6 @@ static void rd_target_demands(struct rd_job *job)
 		target->alignment = alignment;
 }
 
-/* It is in use from now on, unless its I/O comes back to the source. */
-int rd_target_list(struct rd_target *target, u32 *refused)
-{
-	int ret = 0;
-
-	mutex_lock(&rd_targets_lock);
-	if (rd_goes_around(target))
-		ret = rd_refuse(refused, BLKFILTER_REDIRECT_TARGET_ON_SOURCE,
-				-ELOOP);
-	else
-		list_add(&target->link, &rd_targets);
-	mutex_unlock(&rd_targets_lock);
-	return ret;
-}
-
 static int rd_target_check(struct rd_job *job,
 			   struct blkfilter_redirect_start *start)
 {
@@ -168,6 +98,7 @@ static int rd_target_check(struct rd_job *job,
 	target->start = job->start;
 	target->sectors = job->sectors;
 	target->used = job->sectors;
+	target->interposed = start->flags & BLKFILTER_REDIRECT_INTERPOSE;
 	if (rd_overlaps_source(target, target->bdev, target->first,
 			       target->used))
 		return rd_refuse(refused, BLKFILTER_REDIRECT_TARGET_IS_SOURCE,
@@ -237,6 +168,8 @@ static void rd_tell_refusal(const struct rd_job *job, struct file *file,
 			"it does not encrypt what the source does",
 		[BLKFILTER_REDIRECT_RECORD_NO_PLACE] =
 			"it has no room for the record",
+		[BLKFILTER_REDIRECT_TARGET_NOT_BELOW] =
+			"it does not lie on the device below the source",
 	};
 
 	if (refused)
@@ -280,9 +213,7 @@ void rd_target_close(struct rd_target *target)
 {
 	if (!target->file)
 		return;
-	mutex_lock(&rd_targets_lock);
-	list_del_init(&target->link);
-	mutex_unlock(&rd_targets_lock);
+	rd_target_unlist(target);
 	/* What somebody has read there meanwhile is old. */
 	invalidate_bdev(target->bdev);
 	/* At once, so that who waits for it finds it closed. */

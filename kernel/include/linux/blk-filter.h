@@ -207,10 +207,12 @@ int blkfilter_point(struct blkfilter *flt, u32 limit_ms);
 
 /**
  * struct blkfilter_points - one consistency point for several devices
+ * @flt:       the filter in whose command it is taken, or NULL: see
+ *             blkfilter_point().
  * @dev:       the devices, each from blkfilter_device_get(); brought into order,
  *             upper before lower, where the kernel knows it (dm, md).
  * @n:         how many.
- * @id:        the point's id, BLKFILTER_ID_LENGTH bytes; not all zero.
+ * @id:        the point's id, BLKFILTER_ID_LENGTH bytes, not all zero; or NULL.
  * @freeze:    their file systems are frozen, and those of a whole disk's
  *             partitions.
  * @first:     devices whose file systems are frozen before, in this order.
@@ -221,6 +223,7 @@ int blkfilter_point(struct blkfilter *flt, u32 limit_ms);
  * @closed_ns: out: how long the gates were closed.
  */
 struct blkfilter_points {
+	struct blkfilter *flt;
 	struct bf_dev **dev;
 	u32 n;
 	const u8 *id;
@@ -239,6 +242,7 @@ int blkfilter_devices_from_user(struct bf_dev ***list, u64 address, u32 n,
 				u32 *failed);
 void blkfilter_devices_put(struct bf_dev **dev, u32 n);
 bool blkfilter_stacked_on(struct block_device *upper, struct blkfilter *flt);
+bool blkfilter_lies_on(struct block_device *upper, struct block_device *lower);
 bool blkfilter_claimed_on(const void *holder, struct blkfilter *flt);
 
 int blkfilter_copy_in_grown(void *argument, size_t oldest, size_t size,

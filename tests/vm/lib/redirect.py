@@ -2,7 +2,8 @@
 """redirect's interface for tests that are written in Python: thin, so that it hides nothing of what the kernel does.
 
 As a program:  redirect.py start SOURCE TARGET [MODE [NAME=NUMBER...]]   redirect.py status SOURCE [FIELD]
-               redirect.py pause|resume|cancel|finish|cutover|verify SOURCE      redirect.py wait SOURCE STATE [SECONDS]
+               redirect.py pause|resume|cancel|finish|cutover|verify|withdraw SOURCE      redirect.py wait SOURCE STATE [SECONDS]
+               redirect.py below SOURCE      redirect.py interpose SOURCE TARGET      redirect.py take_out SOURCE [no-freeze]
 """
 
 import errno
@@ -16,7 +17,7 @@ import uuid
 
 from blkfilter import Control, Entry, Failed
 
-START, STATUS, SET, PAUSE, RESUME, CUTOVER, CANCEL, FINISH, VERIFY = range(9)
+START, STATUS, SET, PAUSE, RESUME, CUTOVER, CANCEL, FINISH, VERIFY, BELOW = range(10)
 ONLY, BLOCKING, BACKGROUND = range(3)
 MODES = {"only": ONLY, "blocking": BLOCKING, "background": BACKGROUND}
 STATES = "created running paused ready standby pending redirected aborting failed concluded".split()
@@ -24,13 +25,16 @@ STATES = "created running paused ready standby pending redirected aborting faile
  NO_BLOCK, CRYPTO) = range(14)  # fmt: skip
 (RECORD_NO_PLACE, RECORD_NO_BLOCK, RECORD_READ_ONLY, RECORD_IN_USE, RECORD_GONE, RECORD_UNSUITED, RECORD_ON_SOURCE, RECORD_IO,
  RECORD_IN_FORCE, RECORD_NONE, RECORD_DAMAGED, RECORD_VERSION, RECORD_OTHER_ID, RECORD_OTHER_SIZE, RECORD_OTHER_DEVICE,
- RECORD_CONCLUDED, RECORD_WRITTEN) = range(14, 31)  # fmt: skip
-FUA, UNSEEN, RECORDED, RECORD_BEHIND, CONTINUED = 1, 2, 4, 8, 16
-NO_RECORD, RECORD, CONTINUE = 1, 2, 4
+ RECORD_CONCLUDED, RECORD_WRITTEN, NOT_BELOW) = range(14, 32)  # fmt: skip
+FUA, UNSEEN, RECORDED, RECORD_BEHIND, CONTINUED, INTERPOSED = 1, 2, 4, 8, 16, 32
+NO_RECORD, RECORD, CONTINUE, INTERPOSE = 1, 2, 4, 8
+WITHDRAW = 1  # flag of BELOW
+NO_FREEZE = 1  # flag of FINISH
 SET_RATE, SET_IN_FLIGHT, SET_MODE = 1, 2, 4
 
 _START = struct.Struct("=IIIiQQQQII16sIIiI")
 _STATUS = struct.Struct("=IIII16sIIQ9QIIQQIIQQQIIQQQII")
+_BELOW = struct.Struct("=IIIIQ32s")
 _FIELDS = (
     "size state mode error id major minor diskseq first_sector sectors target_sector total remaining copied dirtied mirrored rate"
     " in_flight copies waited target_errors attempts flags held_ns time_ns started_ns record_major record_minor record_diskseq"
@@ -187,6 +191,21 @@ class Redirect:
         """For how long writes were held, in ns."""
         return struct.unpack("=IIIIQ", self.command(CUTOVER, struct.pack("=IIIIQ", 24, 0, limit_ms, wait_ms, 0)))[4]
 
+    def below(self, flags: int = 0) -> tuple[str, tuple[int, int, int]]:
+        """The device below: its name, and its numbers."""
+        data = self.command(BELOW, _BELOW.pack(_BELOW.size, flags, 0, 0, 0, b""))
+        _, _, *numbers, name = _BELOW.unpack(data)
+        return name.rstrip(b"\0").decode(), tuple(numbers)
+
+    def withdraw(self, seconds: float = 10) -> None:
+        self._when_closed(lambda: self.below(WITHDRAW), seconds)
+
+    def interpose(self, target: str) -> None:
+        self.start(target, flags=INTERPOSE)
+
+    def take_out(self, flags: int = 0) -> None:
+        self.command(FINISH, struct.pack("=II", 8, flags))
+
     def verify(self, sector: int = 0, sectors: int = 0) -> tuple[int, int | None, int, int]:
         """Where it has got to, first sector of a difference, bytes that were compared and left out."""
         data = self.command(VERIFY, struct.pack("=IIQQQQQ", 48, 0, sector, sectors, 0, 0, 0))
@@ -196,6 +215,12 @@ class Redirect:
 
 def main() -> None:
     match sys.argv[1:]:
+        case ["below", source]:
+            print(Redirect(source).attach().below()[0])
+        case ["interpose", source, target]:
+            Redirect(source).attach().interpose(target)
+        case ["take_out", source, *flags]:
+            Redirect(source).take_out(NO_FREEZE if flags else 0)
         case ["start", source, target, *rest]:
             named = {name: int(value) for name, _, value in (pair.partition("=") for pair in rest[1:])}
             Redirect(source).attach().start(target, MODES[rest[0]] if rest else ONLY, **named)
@@ -209,7 +234,7 @@ def main() -> None:
             Redirect(source).wait(state, seconds=float(seconds[0]) if seconds else 60)
         case ["verify", source]:
             print(*Redirect(source).verify())
-        case ["pause" | "resume" | "cancel" | "finish" | "cutover" | "detach_when_closed" as what, source]:
+        case ["pause" | "resume" | "cancel" | "finish" | "cutover" | "detach_when_closed" | "withdraw" as what, source]:
             getattr(Redirect(source), what)()
         case _:
             sys.exit(__doc__)

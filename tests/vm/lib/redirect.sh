@@ -19,6 +19,8 @@ redirect() {
 end_redirects() {
     local device
     for device in $(tool devices | awk 'NR > 1 { print $1 }'); do
+        # What was interposed keeps its dm devices until it is out.
+        redirect take_out "$device" no-freeze 2> /dev/null || true
         case $(redirect status "$device" state 2> /dev/null) in
         redirected) redirect detach_when_closed "$device" ;;
         running | paused | ready | standby | pending) redirect cancel "$device" ;;

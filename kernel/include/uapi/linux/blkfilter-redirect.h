@@ -5,7 +5,8 @@
  * A *migration* copies a device, the source, to another one, the target, while the
  * source is in use, and then cuts over: from one instant on all I/O of the source
  * goes to the target.  A *redirect* alone does the second part only: what the
- * target contains is the caller's business.
+ * target contains is the caller's business.  A target that is *interposed* is built on
+ * the source itself, by way of a device that redirect offers, and slid under it.
  *
  * Commands of BLKFILTER_IOC_COMMAND (or BLKFILTER_CTL) to the source's filter; every
  * argument starts with its @size, and the rules of <linux/blkfilter-control.h>
@@ -19,6 +20,8 @@
 #include <linux/types.h>
 
 #define BLKFILTER_REDIRECT		"redirect"
+/* Bytes of the name of the device below, its NUL included. */
+#define BLKFILTER_REDIRECT_BELOW_NAME	32
 
 enum blkfilter_redirect_command {
 	BLKFILTER_REDIRECT_START,	/* struct blkfilter_redirect_start */
@@ -30,6 +33,7 @@ enum blkfilter_redirect_command {
 	BLKFILTER_REDIRECT_CANCEL,	/* struct blkfilter_redirect_plain */
 	BLKFILTER_REDIRECT_FINISH,	/* struct blkfilter_redirect_plain */
 	BLKFILTER_REDIRECT_VERIFY,	/* struct blkfilter_redirect_verify */
+	BLKFILTER_REDIRECT_BELOW,	/* struct blkfilter_redirect_below */
 };
 
 /**
@@ -111,6 +115,8 @@ enum blkfilter_redirect_refusal {
 	BLKFILTER_REDIRECT_RECORD_OTHER_DEVICE,	/* EXDEV: PARTUUIDs */
 	BLKFILTER_REDIRECT_RECORD_CONCLUDED,	/* EALREADY */
 	BLKFILTER_REDIRECT_RECORD_WRITTEN,	/* EUCLEAN: the source was, since */
+	/* With INTERPOSE. */
+	BLKFILTER_REDIRECT_TARGET_NOT_BELOW,	/* EINVAL: not on the device below */
 };
 
 enum blkfilter_redirect_mode {
@@ -122,7 +128,7 @@ enum blkfilter_redirect_mode {
 /**
  * struct blkfilter_redirect_start - argument of BLKFILTER_REDIRECT_START
  * @size:          see above; 80 is enough where there is no @record.
- * @flags:         BLKFILTER_REDIRECT_NO_RECORD, _RECORD, _CONTINUE.
+ * @flags:         BLKFILTER_REDIRECT_NO_RECORD, _RECORD, _CONTINUE, _INTERPOSE.
  * @mode:          &enum blkfilter_redirect_mode.
  * @target:        descriptor of the target, open for reading and writing.  The
  *                 kernel opens it again, exclusively, and keeps it.
@@ -141,11 +147,13 @@ enum blkfilter_redirect_mode {
  *   EAGAIN     writes from before the first attach may be on their way: wait for
  *              BLKFILTER_EVENT_SETTLED
  *   EBADF      @target is no descriptor, or not open for both
- *   EBUSY      one is under way, or see @refused
+ *   EBUSY      one is under way; a migration, and the device below is offered; or see
+ *              @refused
  *   EINVAL     the range is empty, not of whole logical blocks, or beyond the end
  *   ESTALE     the device has got another size meanwhile
  *   ETIMEDOUT  the device did not drain in time
- *   others     see @refused; or of writing back the target's page cache
+ *   others     see @refused; or of writing back the target's page cache; with
+ *              INTERPOSE, or of freezing a file system
  */
 struct blkfilter_redirect_start {
 	__u32 size;
@@ -181,6 +189,13 @@ struct blkfilter_redirect_start {
  * happened.
  */
 #define BLKFILTER_REDIRECT_CONTINUE	(1U << 2)
+/*
+ * With BLKFILTER_REDIRECT_ONLY and without a range: the target is, or lies on, the device
+ * below (BLKFILTER_REDIRECT_BELOW), by any number of dm or md devices, and on nothing
+ * else of the source.  The file systems on the source and its partitions are frozen
+ * meanwhile.  Without this flag such a target is refused: it lies on the source.
+ */
+#define BLKFILTER_REDIRECT_INTERPOSE	(1U << 3)
 
 /**
  * struct blkfilter_redirect_status - argument of BLKFILTER_REDIRECT_STATUS
@@ -204,7 +219,7 @@ struct blkfilter_redirect_start {
  * @target_errors: out: errors of the target.
  * @attempts:      out: failures in a row; the next pause is longer.
  * @flags:         out: BLKFILTER_REDIRECT_FUA, _UNSEEN, _RECORDED, _RECORD_BEHIND,
- *                 _CONTINUED.
+ *                 _CONTINUED, _INTERPOSED.
  * @held_ns:       out: how long writes were held at the cut-over, after the gate.
  * @time_ns:       out: CLOCK_BOOTTIME of this answer.
  * @started_ns:    out: and of the start.
@@ -266,6 +281,8 @@ struct blkfilter_redirect_status {
 #define BLKFILTER_REDIRECT_RECORD_BEHIND (1U << 3)
 /* It goes on with what a record has said. */
 #define BLKFILTER_REDIRECT_CONTINUED	(1U << 4)
+/* The target lies on the source itself: it was started with INTERPOSE. */
+#define BLKFILTER_REDIRECT_INTERPOSED	(1U << 5)
 
 /**
  * struct blkfilter_redirect_set - argument of BLKFILTER_REDIRECT_SET
@@ -292,7 +309,7 @@ struct blkfilter_redirect_set {
 /**
  * struct blkfilter_redirect_plain - argument of PAUSE, RESUME, CANCEL, FINISH
  * @size:  see above.
- * @flags: 0.
+ * @flags: 0; FINISH of what is interposed: BLKFILTER_REDIRECT_NO_FREEZE.
  *
  * PAUSE: the target is left alone; what is written is noted as dirty.  Returns when
  * nothing is on its way there any more; ETIMEDOUT: it owes answers, EINTR: a fatal
@@ -304,6 +321,9 @@ struct blkfilter_redirect_set {
  *
  * FINISH: ends a redirect: from then on I/O goes to the source again, whose content
  * is an old one.  EBUSY: somebody has the source open; EINVAL: not redirected.
+ * What is interposed is taken out while the source is in use: its file systems are frozen
+ * meanwhile, and when it returns the target is closed.  ETIMEDOUT: what is on its way did
+ * not complete in time; others: of freezing; it is redirected as before then.
  *
  * CANCEL and FINISH return when the record says that it is concluded, or could not be
  * written, which the status says.
@@ -312,6 +332,40 @@ struct blkfilter_redirect_plain {
 	__u32 size;
 	__u32 flags;
 };
+
+/* No file system is frozen, as that fails when the target returns errors. */
+#define BLKFILTER_REDIRECT_NO_FREEZE	(1U << 0)
+
+/**
+ * struct blkfilter_redirect_below - argument of BLKFILTER_REDIRECT_BELOW
+ * @size:   see above.
+ * @flags:  BLKFILTER_REDIRECT_BELOW_WITHDRAW, or 0.
+ * @device: out: the device below.
+ * @name:   out: its kernel name, "below-" and the source's.
+ *
+ * Offers a block device of the source's size whose bios enter the source below redirect,
+ * whatever is redirected above; the answer is the same when it is offered already.  What
+ * is built on it can be interposed.  It follows the source's size, and goes with it, or
+ * with the filter, which cannot be detached while the device is open.
+ *
+ *   EBUSY         a migration is under way, which would not see what is written there;
+ *                 or an earlier device of that name is not gone yet
+ *   ENAMETOOLONG  the source's name is too long for it
+ *   ENODEV        the source has gone
+ *
+ * With WITHDRAW it is taken away.
+ *
+ *   EBUSY         it is open, or held
+ *   ENOENT        there is none
+ */
+struct blkfilter_redirect_below {
+	__u32 size;
+	__u32 flags;
+	struct blkfilter_device device;
+	char name[BLKFILTER_REDIRECT_BELOW_NAME];
+};
+
+#define BLKFILTER_REDIRECT_BELOW_WITHDRAW	(1U << 0)
 
 /**
  * struct blkfilter_redirect_cutover - argument of BLKFILTER_REDIRECT_CUTOVER
@@ -439,6 +493,7 @@ BLKFILTER_SIZE(struct blkfilter_redirect_start, 88);
 BLKFILTER_SIZE(struct blkfilter_redirect_status, 216);
 BLKFILTER_SIZE(struct blkfilter_redirect_set, 24);
 BLKFILTER_SIZE(struct blkfilter_redirect_plain, 8);
+BLKFILTER_SIZE(struct blkfilter_redirect_below, 56);
 BLKFILTER_SIZE(struct blkfilter_redirect_cutover, 24);
 BLKFILTER_SIZE(struct blkfilter_redirect_verify, 48);
 BLKFILTER_SIZE(struct blkfilter_redirect_record, 176);
