@@ -35,7 +35,8 @@ bool is_old(const View& view) {
 
 /// The device that has what was written last.
 std::string current_of(const View& view, const Roots& roots) {
-    if (view.status.state == State::redirected)
+    // What is interposed lies on the source.
+    if (view.status.state == State::redirected && !view.status.is_interposed)
         return view.status.is_unseen ? "neither: writes may have reached the source"
                                      : target_of(view.status, roots);
     return is_old(view) ? view.before->target : lasting_name(view.source.name, roots);
@@ -49,6 +50,9 @@ std::string reboot_of(const View& view, const Roots& roots, bool has_lines) {
         return is_old(view) ? fmt::format("the data of {} is of {}: {} has what was written since", source,
                                           view.before->cut_over, view.before->target)
                             : "";
+    if (status.is_interposed)
+        return fmt::format("build {} on the device below and interpose it again, where it is needed",
+                           target_of(status, roots));
     if (status.mode == redirect::Mode::only || status.target_sector != 0)
         return fmt::format("begin the redirect to {} again before anything opens {}",
                            target_of(status, roots), source);
@@ -58,6 +62,10 @@ std::string reboot_of(const View& view, const Roots& roots, bool has_lines) {
         has_lines ? "put the line 'fstab' into /etc/fstab, for"
                   : "name in /etc/fstab and wherever else it is opened, instead of " + source + ",",
         target_of(status, roots), source);
+}
+
+std::string_view mode_of(const Status& status) {
+    return status.is_interposed ? "interpose" : to_string(status.mode);
 }
 
 /// Where the kernel's record is.
@@ -95,7 +103,7 @@ Json line_of(const View& view, const Roots& roots) {
     return {{"source", view.source.name},
             {"state", to_string(status.state)},
             {"target", text_or_null(target_of(status, roots))},
-            {"mode", status.id.is_null() ? Json{} : Json(to_string(status.mode))},
+            {"mode", status.id.is_null() ? Json{} : Json(mode_of(status))},
             {"total_bytes", status.total_bytes},
             {"copied_bytes", status.copied_bytes},
             {"remaining_bytes", status.remaining_bytes},
@@ -110,7 +118,7 @@ Json details_of(const View& view, const Roots& roots) {
     const auto& status = view.status;
     auto json = line_of(view, roots);
     auto fstab = Json::array();
-    if (status.state == State::redirected)
+    if (status.state == State::redirected && !status.is_interposed)
         for (const auto& line :
              fstab_lines(view.source.id.number(), view.source.name, target_of(status, roots), roots))
             fstab.push_back(line);
