@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # What ./dev demo shows, in a guest with a disk of its own: a YAML file puts change trackers of two vendors on a disk that is in use, what
 # they report is held against the disk's bytes, a third filter comes above, one is taken off behind filterd's back, two snapshots are backed
-# up, and nothing is lost; nor is it when the disk is destroyed.
+# up, the mounted file system moves to another disk and to one of another machine, and nothing is lost; nor is it when the disk is destroyed.
 # Any command that fails, any changed block that is not reported, and any file that differs, fails it.
 # lab: timeout 600
 # lab: disk 128
@@ -21,6 +21,12 @@ title() { # TEXT, then what is to be seen and why
 run() {
     echo "\$ $1"
     eval "$1" 2>&1
+}
+
+# run_when_closed 'COMMAND': udev may have its device open for a moment.
+run_when_closed() {
+    echo "\$ $1"
+    wait_for eval "$1"
 }
 
 # A file after the other until $stop exists; what it should contain is only kept outside of the disk, in memory.
@@ -261,29 +267,65 @@ run "filterctl backup incremental /tmp/backups"
 more_files 10
 run "qemu-img info --backing-chain /tmp/backups/0002/data.qcow2 | grep -E '^(image|backing file|virtual size|disk size)'"
 
-title "All filters go" \
-    "The file declares none any more. What they know would be lost, so they have to be named."
-echo "version: 1" > $config
-run "filterctl apply --prune-named cbt-only --prune-named acme-cbt --prune-named blksnap"
-losetup --detach "$storage"
-rm /tmp/storage
-[ -z "$(blkfilter-tool devices)" ] || fail "filters are left: $(blkfilter-tool devices)"
+title "Another disk under it" \
+    "The filter redirect copies the partition to a new disk (here a loop device) while files are being written, and compares both. From one" \
+    "instant on all I/O goes to the new one; nobody notices. Behind the copy is the record of how far it is, for a power loss."
+truncate -s 128M /tmp/new-disk
+new=$(losetup --find --show /tmp/new-disk)
+run "insmod $MODDIR/blkfilter-redirect.ko"
+on_exit rmmod blkfilter_redirect
+declare_stacks "      - filter: acme-cbt
+      - filter: cbt-only
+        altitude: 470000
+      - filter: blksnap
+      - filter: redirect"
+run "filterctl apply"
+run "filterctl redirect start data $new | grep -E '^(state|copied_bytes|record):'"
+more_files 10
+run "filterctl redirect verify data"
+run "filterctl redirect cutover data | grep -E '^(state|current|held_ms):'"
 more_files 10
 
 title "Was anything lost?" \
-    "The file system is unmounted and checked; then every file is compared with what was written."
+    "The file system is unmounted, and checked on the new disk; then every file is compared with what was written."
 touch $stop
 wait "$writer"
 run "umount /mnt"
-run "e2fsck -fn /dev/vda1"
-run "mount -o ro /dev/vda1 /mnt"
+run_when_closed "filterctl redirect finish data"
+run "e2fsck -fn $new"
+run "mount -o ro $new /mnt"
 run "sha256sum --check --quiet $sums"
 files=$(wc -l < $sums) mib=$(du -sm --apparent-size /mnt/files | cut -f 1)
 [ "$(find /mnt/files -type f | wc -l)" = "$files" ] || fail "there are more files, or fewer, than were written"
 
+title "A disk of another machine" \
+    "nbd-server offers one; here it is on this machine. The mounted file system goes there, and then the files are read from there."
+modprobe nbd
+ip link set lo up
+truncate -s 136M /tmp/far-disk
+nbd-server 127.0.0.1:10809 /tmp/far-disk --config-file /dev/null 2> /dev/null
+on_exit pkill -x nbd-server
+run "nbd-client 127.0.0.1 10809 /dev/nbd0 2> /dev/null"
+on_exit nbd-client -d /dev/nbd0
+run "filterctl stack attach ${new#/dev/} redirect"
+run "filterctl redirect start ${new#/dev/} /dev/nbd0 --auto-cutover | grep -E '^(state|copied_bytes|current):'"
+run "echo 3 > /proc/sys/vm/drop_caches; sha256sum --check --quiet $sums && echo $files files are there"
+run "umount /mnt"
+run_when_closed "filterctl redirect finish ${new#/dev/}"
+run "cmp --bytes=$(blockdev --getsize64 "$new") $new /dev/nbd0 && echo equal"
+
+title "All filters go" \
+    "The file declares none any more. What they know would be lost, so they have to be named."
+echo "version: 1" > $config
+run "filterctl stack detach ${new#/dev/} redirect"
+run "filterctl apply --prune-named cbt-only --prune-named acme-cbt --prune-named blksnap --prune-named redirect"
+losetup --detach "$storage" "$new"
+rm /tmp/storage /tmp/new-disk
+[ -z "$(blkfilter-tool devices)" ] || fail "filters are left: $(blkfilter-tool devices)"
+
 title "The disk is destroyed, and comes back" \
-    "Zeroes over all of the partition; the increment is written back, with what is behind it. Every file that was there when it was made is there."
-run "umount /mnt && blkdiscard --force --zeroout /dev/vda1 && ! mount -t ext4 /dev/vda1 /mnt"
+    "Zeroes over all of the old partition; the increment is written back, with what is behind it. Every file that was there when it was made is there."
+run "blkdiscard --force --zeroout /dev/vda1 && ! mount -t ext4 /dev/vda1 /mnt"
 run "filterctl backup restore /tmp/backups /dev/vda1 --force"
 run "e2fsck -fn /dev/vda1"
 run "mount -o ro /dev/vda1 /mnt"

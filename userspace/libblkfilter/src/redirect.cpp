@@ -14,7 +14,7 @@ namespace blkfilter::redirect {
 
 namespace {
 
-static_assert(record_bytes == BLKFILTER_REDIRECT_SLOT * BLKFILTER_REDIRECT_SLOTS);
+static_assert(record_bytes == std::uint64_t{BLKFILTER_REDIRECT_SLOT} * BLKFILTER_REDIRECT_SLOTS);
 
 constexpr std::uint64_t no_sector = std::numeric_limits<std::uint64_t>::max();
 

@@ -74,10 +74,11 @@ std::string record_of(const Status& status, const Roots& roots) {
         return status.mode == redirect::Mode::only || status.id.is_null()
                    ? ""
                    : "none: a restart before the cut-over means starting again";
-    const auto name = text_of_record_device(blkfilter::device_name(status.record->device), roots);
-    return status.record->sector == 0
-               ? name
-               : fmt::format("{}, from byte {} on", name, status.record->sector * blkfilter::sector_bytes);
+    const auto name = blkfilter::device_name(status.record->device);
+    const auto sector = status.record->sector;
+    return sector == 0 ? text_of_record_device(name, roots)
+                       : fmt::format("{}, from byte {} on", lasting_name(name, roots),
+                                     sector * blkfilter::sector_bytes);
 }
 
 void add_record(Json& json, const Status& status, const Roots& roots) {

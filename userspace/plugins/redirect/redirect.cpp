@@ -196,9 +196,9 @@ public:
               {.name = "rate", .description = "So much is copied in a second", .type = FILTERD_BYTES},
               in_flight,
               {.name = "record",
-               .description = "A device whose first 64 KiB are overwritten with the record that a power loss "
-                              "leaves, or a file elsewhere; without it the first 64 KiB of the target behind "
-                              "what the source needs are"},
+               .description = "Where the record is that a power loss needs: a device, whose first 64 KiB are "
+                              "overwritten, or a file. Without it the 64 KiB of the target behind what the "
+                              "source needs are overwritten"},
               {.name = "no-record",
                .description = "It is known that a power loss means starting again",
                .type = FILTERD_BOOLEAN},
