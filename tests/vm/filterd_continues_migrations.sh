@@ -67,7 +67,7 @@ partition sdz 4
 udevadm settle --timeout=60
 source=/dev/disk/by-partuuid/$(lsblk --nodeps --noheadings --output PARTUUID /dev/sdx1)
 target=/dev/disk/by-partuuid/$(lsblk --nodeps --noheadings --output PARTUUID /dev/sdy1)
-[ -b "$source" ] && [ -b "$target" ] || fail "no links: $(ls -l /dev/disk/by-partuuid)"
+[[ -b $source && -b $target ]] || fail "no links: $(ls -l /dev/disk/by-partuuid)"
 dd if=/dev/urandom of=/tmp/sample bs=1M count=4 status=none
 dd if=/dev/urandom of=/dev/sdx1 bs=1M count=48 oflag=direct status=none
 cat > $config << END
@@ -80,16 +80,16 @@ on_exit end_filterd
 wait_until 20 has_state data "in sync"
 
 echo "where the record cannot be"
-expect_exit 2 filterctl redirect start data $target --record record
+expect_exit 2 filterctl redirect start data "$target" --record record
 said "--record needs a whole path"
-expect_exit 1 filterctl redirect start data $target --record /dev/shm/record
+expect_exit 1 filterctl redirect start data "$target" --record /dev/shm/record
 said "is in memory, and gone after a power loss"
-expect_exit 1 filterctl redirect start data $target --record /dev/sdx1
+expect_exit 1 filterctl redirect start data "$target" --record /dev/sdx1
 expect_exit 1 filterctl redirect start data /dev/sdz1
 said "the target is smaller"
 mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 /dev/sdx1
 mount /dev/sdx1 $mount
-expect_exit 1 filterctl redirect start data $target --record $mount/record
+expect_exit 1 filterctl redirect start data "$target" --record "$mount/record"
 said "lies on the source"
 [ ! -e $mount/record ] || fail "it was made"
 umount $mount
@@ -97,16 +97,16 @@ mkfs.ext4 -q /dev/store
 mount /dev/store $store
 on_exit umount $store
 echo mine > $store/mine
-expect_exit 5 filterctl redirect start data $target --record $store/mine
+expect_exit 5 filterctl redirect start data "$target" --record $store/mine
 said "is no record of a migration"
 [ "$(cat $store/mine)" = mine ] || fail "it was overwritten"
 has_no_loop_device || fail "$(losetup)"
 
 echo "on a device, and in a file"
-filterctl redirect start data $target --record /dev/spare --rate 1MiB --no-wait > /dev/null
+filterctl redirect start data "$target" --record /dev/spare --rate 1MiB --no-wait > /dev/null
 is record /dev/spare || fail "$(filterctl redirect status data)"
 filterctl redirect cancel data > /dev/null
-filterctl redirect start data $target --record $store/record > /dev/null
+filterctl redirect start data "$target" --record $store/record > /dev/null
 is state ready || fail "$(filterctl redirect status data)"
 begins record "$store/record by loop" || fail "$(filterctl redirect status data)"
 wait_until 20 is record_marked_bytes 0
@@ -129,7 +129,7 @@ filterctl redirect cancel data > /dev/null
 wait_until 20 has_no_loop_device
 
 echo "on the target"
-filterctl redirect start data $target > /dev/null
+filterctl redirect start data "$target" > /dev/null
 begins record "$target, from byte 50331648 on" || fail "$(filterctl redirect status data)"
 wait_until 20 is record_marked_bytes 0
 dd if=/tmp/sample of=/dev/sdx1 bs=64k count=1 seek=200 oflag=direct status=none
@@ -153,7 +153,7 @@ power_loss sdx sdy
 power_again sdx
 daemon
 wait_until 20 is_logged "is an old source"
-is current $target || fail "$(filterctl redirect status data)"
+is current "$target" || fail "$(filterctl redirect status data)"
 expect_exit 5 filterctl redirect start data /dev/sdz1
 said "is the old source of $target"
 expect_exit 5 filterctl redirect cancel data
@@ -166,7 +166,7 @@ cmp -n 4194304 /tmp/sample /dev/sdx1
 wait_until 20 filterctl redirect finish data
 
 echo "what was written to in between"
-filterctl redirect start data $target > /dev/null
+filterctl redirect start data "$target" > /dev/null
 power_loss sdy sdx
 power_again sdx sdy
 dd if=/tmp/sample of=/dev/sdx1 bs=64k count=1 oflag=direct status=none
@@ -177,6 +177,6 @@ expect_exit 1 filterctl redirect continue data
 said "was written to since it appeared"
 filterctl redirect cancel data > /dev/null
 expect_exit 4 filterctl redirect continue data
-filterctl redirect start data $target > /dev/null
+filterctl redirect start data "$target" > /dev/null
 equal
 filterctl redirect cancel data > /dev/null

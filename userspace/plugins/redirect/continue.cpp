@@ -107,7 +107,7 @@ void Migrations::note_refusal(const Uuid& id, const Failure& failure) {
     const auto found = std::ranges::find(old_, id, [](const Old& old) { return old.record.id; });
     if (found == old_.end())
         return;
-    found->is_given_up = redirect::says_never(failure.code());
+    found->is_given_up = found->is_given_up || redirect::says_never(failure.code());
     found->pause = std::clamp(found->pause * 2, first_pause, most_pause);
     found->next_try = Clock::now() + found->pause;
     if (std::exchange(found->said, failure.what()) != failure.what())
