@@ -78,7 +78,7 @@ public:
             finish_flags = static_cast<blkfilter_redirect_plain*>(argument)->flags;
             return finish();
         case BLKFILTER_REDIRECT_BELOW:
-            blkfilter::test::put(static_cast<blkfilter_redirect_below*>(argument)->name, "below-sda");
+            std::strcpy(static_cast<blkfilter_redirect_below*>(argument)->name, "below-sda");
             return 0;
         default:
             return -ENOTTY;

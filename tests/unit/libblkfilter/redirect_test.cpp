@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <gtest/gtest.h>
 #include <string>
 #include <vector>
@@ -57,7 +58,7 @@ struct Kernel {
         case BLKFILTER_REDIRECT_BELOW:
             below = *at<blkfilter_redirect_below>(command.opt);
             at<blkfilter_redirect_below>(command.opt)->device = {.major = 259, .minor = 3, .diskseq = 9};
-            test::put(at<blkfilter_redirect_below>(command.opt)->name, "below-sda");
+            std::strcpy(at<blkfilter_redirect_below>(command.opt)->name, "below-sda");
             return 0;
         default:
             EXPECT_EQ(command.optlen, sizeof(blkfilter_redirect_plain));
@@ -88,7 +89,8 @@ struct Kernel {
         raw.target_errors = 10;
         raw.attempts = 11;
         raw.flags = BLKFILTER_REDIRECT_UNSEEN | BLKFILTER_REDIRECT_RECORDED |
-                    BLKFILTER_REDIRECT_RECORD_BEHIND | BLKFILTER_REDIRECT_CONTINUED;
+                    BLKFILTER_REDIRECT_RECORD_BEHIND | BLKFILTER_REDIRECT_CONTINUED |
+                    BLKFILTER_REDIRECT_INTERPOSED;
         raw.record = {.major = 8, .minor = 32, .diskseq = 6};
         raw.record_sector = 15;
         raw.record_marked = 16;
