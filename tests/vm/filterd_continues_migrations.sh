@@ -38,7 +38,11 @@ power_loss() {
     sed -i 's/"boot": "[^"]*"/"boot": "an earlier one"/' $folder/state/plugins/redirect/*.json
     : > $folder/log
 }
+keep_marks() { # SECONDS: after the last write somewhere
+    echo "$1" > /sys/module/blkfilter_redirect/parameters/record_clean
+}
 power_again() { # DISK...
+    keep_marks 1
     power 1 "$@"
     udevadm settle --timeout=60
 }
@@ -110,6 +114,7 @@ filterctl redirect start data "$target" --record $store/record > /dev/null
 is state ready || fail "$(filterctl redirect status data)"
 begins record "$store/record by loop" || fail "$(filterctl redirect status data)"
 wait_until 20 is record_marked_bytes 0
+keep_marks 3600
 dd if=/tmp/sample of=/dev/sdx1 bs=64k count=1 seek=100 oflag=direct status=none
 [ "$(status record_marked_bytes)" = 524288 ] || fail "$(filterctl redirect status data)"
 # The migration ends its record when the target is gone, as a power loss does not.
@@ -121,7 +126,7 @@ power_again sdx sdy
 daemon
 wait_until 60 is state ready
 is continued true || fail "$(filterctl redirect status data)"
-[ "$(status copied_bytes)" -le 524288 ] || fail "everything was copied: $(filterctl redirect status data)"
+is copied_bytes 524288 || fail "it copied something else: $(filterctl redirect status data)"
 is_logged "goes on" || fail "$(cat $folder/log)"
 filterctl redirect continue data > /dev/null
 equal
@@ -132,6 +137,7 @@ echo "on the target"
 filterctl redirect start data "$target" > /dev/null
 begins record "$target, from byte 50331648 on" || fail "$(filterctl redirect status data)"
 wait_until 20 is record_marked_bytes 0
+keep_marks 3600
 dd if=/tmp/sample of=/dev/sdx1 bs=64k count=1 seek=200 oflag=direct status=none
 power_loss sdy sdx
 power_again sdx
@@ -143,7 +149,7 @@ said "is to be continued"
 power_again sdy
 filterctl redirect continue data > /dev/null
 is state ready || fail "$(filterctl redirect status data)"
-[ "$(status copied_bytes)" -le 524288 ] || fail "everything was copied: $(filterctl redirect status data)"
+is copied_bytes 524288 || fail "it copied something else: $(filterctl redirect status data)"
 equal
 
 echo "after the cut-over"
@@ -176,7 +182,7 @@ begins trouble "the migration of sdx1 to $target is not continued" || fail "$(fi
 expect_exit 1 filterctl redirect continue data
 said "was written to since it appeared"
 filterctl redirect cancel data > /dev/null
-expect_exit 4 filterctl redirect continue data
+filterctl redirect continue data | grep -q "created" || fail "something is to be continued"
 filterctl redirect start data "$target" > /dev/null
 equal
 filterctl redirect cancel data > /dev/null
