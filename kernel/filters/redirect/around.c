@@ -56,8 +56,7 @@ static bool rd_below_meets(const struct rd_below *below,
 {
 	return below->of_partition && rd_source_is_disk(of) &&
 	       rd_is_source(of, below->source, below->start,
-			    get_capacity(below->disk)) &&
-	       !rd_fault(RD_BELOW_AROUND);
+			    get_capacity(below->disk));
 }
 
 /* Does a target lie on the device below of a filter? */

@@ -10,6 +10,7 @@
  *   target.c    the target: opened, checked, let go
  *   around.c    whose I/O gets where, so that none goes around in circles
  *   below.c     a device of ours whose bios enter the source below redirect
+ *   offer.c     it is offered and withdrawn
  *   io.c        taken bios: their records, and the worker that goes on with them
  *   step.c      bios that go to the target instead of the source
  *   pages.c     pages of our own
@@ -531,6 +532,11 @@ void rd_below_unlist(struct rd_below *below);
 
 /* --- below.c --- */
 void rd_belows_wait(void);
+struct rd_below *rd_below_new(struct rd_filter *rd);
+void rd_below_free(struct rd_below *below);
+
+/* --- offer.c --- */
+void rd_below_end_work(struct work_struct *work);
 void rd_below_leave(struct rd_filter *rd);
 void rd_below_remove(struct rd_filter *rd);
 bool rd_below_is_open(struct rd_filter *rd);

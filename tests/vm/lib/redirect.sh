@@ -19,13 +19,21 @@ redirect() {
 end_redirects() {
     local device
     for device in $(tool devices | awk 'NR > 1 { print $1 }'); do
-        # What was interposed keeps its dm devices until it is out.
-        redirect take_out "$device" no-freeze 2> /dev/null || true
         case $(redirect status "$device" state 2> /dev/null) in
         redirected) redirect detach_when_closed "$device" ;;
         running | paused | ready | standby | pending) redirect cancel "$device" ;;
         *) ;;
         esac
+    done
+}
+
+# end_interposed SOURCE DM...: it is taken out, if it is still in, and the mapped devices go, the uppermost first.
+end_interposed() {
+    redirect take_out "$1" no-freeze 2> /dev/null || true
+    shift
+    local name
+    for name in "$@"; do
+        remove_dm "$name"
     done
 }
 
