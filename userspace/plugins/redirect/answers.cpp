@@ -28,28 +28,33 @@ std::string target_of(const Status& status, const Roots& roots) {
     return status.id.is_null() ? "" : lasting_name(blkfilter::device_name(status.target), roots);
 }
 
-/// Cut over in an earlier boot.
-bool is_old(const View& view) {
-    return view.before && !view.before->cut_over.empty();
+/// What was cut over in an earlier boot; NULL: nothing was.
+const Record* cut_over_before(const View& view) {
+    return view.before && !view.before->cut_over.empty() ? &*view.before : nullptr;
 }
 
 /// The device that has what was written last.
 std::string current_of(const View& view, const Roots& roots) {
+    const auto& status = view.status;
+    if (status.state == State::redirected && status.is_unseen)
+        return "neither: writes may have reached the source";
     // What is interposed lies on the source.
-    if (view.status.state == State::redirected && !view.status.is_interposed)
-        return view.status.is_unseen ? "neither: writes may have reached the source"
-                                     : target_of(view.status, roots);
-    return is_old(view) ? view.before->target : lasting_name(view.source.name, roots);
+    if (status.state == State::redirected && !status.is_interposed)
+        return target_of(status, roots);
+    const auto* const before = cut_over_before(view);
+    return before ? before->target : lasting_name(view.source.name, roots);
 }
 
 /// What must be done before the machine is started again; empty: nothing.
 std::string reboot_of(const View& view, const Roots& roots, bool has_lines) {
     const auto source = lasting_name(view.source.name, roots);
     const auto& status = view.status;
-    if (status.state != State::redirected)
-        return is_old(view) ? fmt::format("the data of {} is of {}: {} has what was written since", source,
-                                          view.before->cut_over, view.before->target)
-                            : "";
+    if (status.state != State::redirected) {
+        const auto* const before = cut_over_before(view);
+        return before ? fmt::format("the data of {} is of {}: {} has what was written since", source,
+                                    before->cut_over, before->target)
+                      : "";
+    }
     if (status.is_interposed)
         return fmt::format("build {} on the device below and interpose it again, where it is needed",
                            target_of(status, roots));
