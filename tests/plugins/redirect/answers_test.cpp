@@ -134,6 +134,24 @@ TEST_F(RedirectAnswers, a_record_that_cannot_be_written) {
     EXPECT_EQ(json["continued"], true);
 }
 
+TEST_F(RedirectAnswers, what_is_interposed_leaves_the_source_the_current_device) {
+    migrations->start(redirection, source,
+                      {.request = {.target = "/dev/null", .mode = Mode::only, .interposes = true},
+                       .place = {.kind = Place::Kind::none}});
+    EXPECT_TRUE(records().empty()) << "a restart needs to know nothing";
+    auto json = details();
+    EXPECT_EQ(json["mode"], "interpose");
+    EXPECT_EQ(json["state"], "redirected");
+    EXPECT_EQ(json["current"], (folder / "dev/disk/by-id/OLD").string());
+    EXPECT_TRUE(json["fstab"].empty());
+    EXPECT_TRUE(json["reboot"].get<std::string>().ends_with("interpose it again, where it is needed"));
+    EXPECT_TRUE(migrations->finish(redirection, source, blkfilter::redirect::Freeze::no));
+    EXPECT_EQ(kernel.finish_flags, BLKFILTER_REDIRECT_NO_FREEZE);
+    start(false, Mode::only);
+    EXPECT_EQ(code_of([&] { migrations->finish(redirection, source, blkfilter::redirect::Freeze::no); }),
+              EINVAL);
+}
+
 TEST(RedirectEvents, say_what_has_changed) {
     blkfilter_redirect_change change{.id = {}, .from = BLKFILTER_REDIRECT_RUNNING, .error = EIO};
     const auto data = std::as_bytes(std::span{&change, 1});

@@ -34,6 +34,7 @@ public:
     const char* name{"sda"};
     int cut_over_errors{}; ///< so many fail
     int finish_error{};
+    std::uint32_t finish_flags{};
     std::vector<std::uint64_t> different{}; ///< sectors of regions, each as often as it is found
     std::uint64_t skipped{};
 
@@ -74,7 +75,11 @@ public:
             status.state = BLKFILTER_REDIRECT_CONCLUDED;
             return 0;
         case BLKFILTER_REDIRECT_FINISH:
+            finish_flags = static_cast<blkfilter_redirect_plain*>(argument)->flags;
             return finish();
+        case BLKFILTER_REDIRECT_BELOW:
+            std::strcpy(static_cast<blkfilter_redirect_below*>(argument)->name, "below-sda");
+            return 0;
         default:
             return -ENOTTY;
         }
@@ -120,6 +125,7 @@ private:
         else if (continues)
             status.state = recorded_state;
         status.flags = (continues ? BLKFILTER_REDIRECT_CONTINUED : 0) |
+                       ((raw.flags & BLKFILTER_REDIRECT_INTERPOSE) != 0 ? BLKFILTER_REDIRECT_INTERPOSED : 0) |
                        (raw.mode == BLKFILTER_REDIRECT_ONLY || raw.flags & BLKFILTER_REDIRECT_NO_RECORD
                             ? 0
                             : BLKFILTER_REDIRECT_RECORDED);

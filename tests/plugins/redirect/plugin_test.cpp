@@ -53,7 +53,7 @@ TEST_F(RedirectPlugin, has_its_commands) {
     EXPECT_EQ(plugin->flags, FILTERD_KEEPS_HISTORY);
     EXPECT_NE(plugin->attached, nullptr);
     for (const char* name : {"start", "continue", "status", "list", "pause", "resume", "set-rate", "verify",
-                             "cutover", "cancel", "finish"})
+                             "cutover", "cancel", "finish", "below"})
         EXPECT_NE(test::command_of(*plugin, name), nullptr) << name;
     // Whoever migrates for hours is in nobody's way.
     for (const char* name : {"start", "continue", "verify", "cutover", "cancel", "pause", "finish"})

@@ -89,6 +89,15 @@ TEST_F(RedirectRequest, of_a_redirect_alone_has_nothing_of_a_migration) {
                   "--" + name + " is for migrations: with --mode only nothing is copied");
 }
 
+TEST_F(RedirectRequest, of_what_is_interposed_likewise) {
+    const auto wanted = wish({{"target", "/dev/mapper/x"}, {"mode", "interpose"}});
+    EXPECT_EQ(wanted.request.mode, Mode::only);
+    EXPECT_TRUE(wanted.request.interposes);
+    EXPECT_FALSE(request({{"target", "sdb"}, {"mode", "only"}}).interposes);
+    EXPECT_EQ(refusal({{"target", "sdb"}, {"mode", "interpose"}, {"record", "/x"}}),
+              "--record is for migrations: with --mode interpose nothing is copied");
+}
+
 TEST_F(RedirectRequest, has_copies_in_flight_as_the_kernel_takes_them) {
     for (const std::string number : {"0", "65"})
         EXPECT_EQ(refusal({{"target", "sdb"}, {"no-record", "1"}, {"in-flight", number}}),

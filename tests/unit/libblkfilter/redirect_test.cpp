@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <gtest/gtest.h>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ struct Kernel {
     blkfilter_redirect_set set{};
     blkfilter_redirect_cutover cut{};
     std::vector<std::uint32_t> plain{};
+    std::uint32_t plain_flags{}; ///< of the last one
+    blkfilter_redirect_below below{};
     std::uint32_t refused{};
     int error{};
 
@@ -52,8 +55,14 @@ struct Kernel {
             return 0;
         case BLKFILTER_REDIRECT_VERIFY:
             return verify(*at<blkfilter_redirect_verify>(command.opt));
+        case BLKFILTER_REDIRECT_BELOW:
+            below = *at<blkfilter_redirect_below>(command.opt);
+            at<blkfilter_redirect_below>(command.opt)->device = {.major = 259, .minor = 3, .diskseq = 9};
+            std::strcpy(at<blkfilter_redirect_below>(command.opt)->name, "below-sda");
+            return 0;
         default:
             EXPECT_EQ(command.optlen, sizeof(blkfilter_redirect_plain));
+            plain_flags = at<blkfilter_redirect_plain>(command.opt)->flags;
             plain.push_back(command.cmd);
             return 0;
         }
@@ -80,7 +89,8 @@ struct Kernel {
         raw.target_errors = 10;
         raw.attempts = 11;
         raw.flags = BLKFILTER_REDIRECT_UNSEEN | BLKFILTER_REDIRECT_RECORDED |
-                    BLKFILTER_REDIRECT_RECORD_BEHIND | BLKFILTER_REDIRECT_CONTINUED;
+                    BLKFILTER_REDIRECT_RECORD_BEHIND | BLKFILTER_REDIRECT_CONTINUED |
+                    BLKFILTER_REDIRECT_INTERPOSED;
         raw.record = {.major = 8, .minor = 32, .diskseq = 6};
         raw.record_sector = 15;
         raw.record_marked = 16;
@@ -161,7 +171,7 @@ TEST_F(RedirectTest, says_what_is_wrong_with_a_target) {
     // Each has words of its own, and a later kernel's has the errno's.
     std::vector<std::string> said;
     for (kernel.refused = BLKFILTER_REDIRECT_TARGET_SMALLER;
-         kernel.refused <= BLKFILTER_REDIRECT_RECORD_WRITTEN; ++kernel.refused) {
+         kernel.refused <= BLKFILTER_REDIRECT_TARGET_NOT_BELOW; ++kernel.refused) {
         const auto message = redirection.start({.target = "/dev/null"}).error().message;
         EXPECT_TRUE(message.starts_with("4095:7 to /dev/null: ")) << message;
         EXPECT_EQ(std::ranges::count(said, message), 0) << message;
@@ -190,6 +200,7 @@ TEST_F(RedirectTest, says_how_it_is) {
     EXPECT_FALSE(status->sends_fua);
     EXPECT_TRUE(status->is_unseen);
     EXPECT_TRUE(status->is_continued);
+    EXPECT_TRUE(status->is_interposed);
     ASSERT_TRUE(status->record);
     EXPECT_EQ(status->record->device, (DeviceId{8, 32, 6}));
     EXPECT_EQ(status->record->sector, 15U);
@@ -218,6 +229,22 @@ TEST_F(RedirectTest, each_verb_is_a_command_of_its_own) {
     EXPECT_EQ(kernel.plain,
               (std::vector<std::uint32_t>{BLKFILTER_REDIRECT_PAUSE, BLKFILTER_REDIRECT_RESUME,
                                           BLKFILTER_REDIRECT_CANCEL, BLKFILTER_REDIRECT_FINISH}));
+}
+
+TEST_F(RedirectTest, interposes) {
+    const auto below = redirection.below();
+    ASSERT_TRUE(below);
+    EXPECT_EQ(below->name, "below-sda");
+    EXPECT_EQ(below->device, (DeviceId{259, 3, 9}));
+    EXPECT_EQ(kernel.below.flags, 0U);
+    ASSERT_TRUE(redirection.start({.target = "/dev/null", .mode = Mode::only, .interposes = true}));
+    EXPECT_EQ(kernel.started.flags, BLKFILTER_REDIRECT_INTERPOSE);
+    ASSERT_TRUE(redirection.finish());
+    EXPECT_EQ(kernel.plain_flags, 0U);
+    ASSERT_TRUE(redirection.finish(Freeze::no));
+    EXPECT_EQ(kernel.plain_flags, BLKFILTER_REDIRECT_NO_FREEZE);
+    ASSERT_TRUE(redirection.withdraw_below());
+    EXPECT_EQ(kernel.below.flags, BLKFILTER_REDIRECT_BELOW_WITHDRAW);
 }
 
 TEST_F(RedirectTest, cuts_over_within_limits) {

@@ -91,6 +91,8 @@ std::string_view reason_of(std::uint32_t refused) {
         return "the target is no block device";
     case BLKFILTER_REDIRECT_TARGET_CRYPTO:
         return "the target has less inline encryption than the source";
+    case BLKFILTER_REDIRECT_TARGET_NOT_BELOW:
+        return "the target does not lie on the source's device below, or on the source in another way, too";
     default:
         return reason_of_record(refused);
     }
@@ -129,6 +131,9 @@ std::string_view meaning_of_busy(std::uint32_t command) {
         return "somebody has the source open, and would get old data from one moment to the next";
     case BLKFILTER_REDIRECT_VERIFY:
         return "it is cutting over, or paused";
+    case BLKFILTER_REDIRECT_BELOW:
+        return "the device below is open or held; or a migration is under way, which would not see what is "
+               "written there";
     default:
         return "";
     }
@@ -140,6 +145,8 @@ std::string_view meaning_of_timeout(std::uint32_t command) {
         return "its writes did not drain in time, nothing has happened: try again, or with a longer limit";
     case BLKFILTER_REDIRECT_PAUSE:
         return "it is paused, but the target owes answers";
+    case BLKFILTER_REDIRECT_FINISH:
+        return "what is on its way did not complete in time, and it is as before: try again";
     case BLKFILTER_REDIRECT_CUTOVER:
         return "it took too long, and is ready again: try again, or with longer limits";
     default:
@@ -161,8 +168,9 @@ std::string_view meaning_of_command(std::uint32_t command, int code) {
     case EIO:
         return command == BLKFILTER_REDIRECT_VERIFY ? "the source or the target cannot be read" : "";
     case ENOENT:
-        return command == BLKFILTER_REDIRECT_START || command == BLKFILTER_REDIRECT_STATUS
-                   ? ""
+        return command == BLKFILTER_REDIRECT_START || command == BLKFILTER_REDIRECT_STATUS ? ""
+               : command == BLKFILTER_REDIRECT_BELOW
+                   ? "the device below is not offered, or the filter is not attached to the device"
                    : "nothing was started, or the filter is not attached to the device";
     case ESTALE:
         return "the source gets another size just now";
@@ -179,8 +187,9 @@ Result<void> send(const Control& control, const DeviceId& source, std::uint32_t 
     return send_command(control, source, filter_name, command, raw, meaning_of_command);
 }
 
-Result<void> send_plain(const Control& control, const DeviceId& source, std::uint32_t command) {
-    blkfilter_redirect_plain raw{};
+Result<void> send_plain(const Control& control, const DeviceId& source, std::uint32_t command,
+                        std::uint32_t flags = 0) {
+    blkfilter_redirect_plain raw{.size = 0, .flags = flags};
     return send(control, source, command, raw);
 }
 
@@ -198,7 +207,8 @@ Result<FileDescriptor> open_device(const std::filesystem::path& node) {
 std::uint32_t start_flags_of(const StartRequest& request) {
     return (request.no_record ? BLKFILTER_REDIRECT_NO_RECORD : 0) |
            (request.record ? BLKFILTER_REDIRECT_RECORD : 0) |
-           (request.continues ? BLKFILTER_REDIRECT_CONTINUE : 0);
+           (request.continues ? BLKFILTER_REDIRECT_CONTINUE : 0) |
+           (request.interposes ? BLKFILTER_REDIRECT_INTERPOSE : 0);
 }
 
 std::optional<RecordStatus> record_of(const blkfilter_redirect_status& raw) {
@@ -294,6 +304,7 @@ Result<Status> Redirection::status() const {
                   .attempts = raw.attempts,
                   .sends_fua = (raw.flags & BLKFILTER_REDIRECT_FUA) != 0,
                   .is_unseen = (raw.flags & BLKFILTER_REDIRECT_UNSEEN) != 0,
+                  .is_interposed = (raw.flags & BLKFILTER_REDIRECT_INTERPOSED) != 0,
                   .is_continued = (raw.flags & BLKFILTER_REDIRECT_CONTINUED) != 0,
                   .held = nanoseconds_of(raw.held_ns),
                   .time = nanoseconds_of(raw.time_ns),
@@ -337,8 +348,23 @@ Result<void> Redirection::cancel() const {
     return send_plain(*control_, source_, BLKFILTER_REDIRECT_CANCEL);
 }
 
-Result<void> Redirection::finish() const {
-    return send_plain(*control_, source_, BLKFILTER_REDIRECT_FINISH);
+Result<void> Redirection::finish(Freeze freeze) const {
+    return send_plain(*control_, source_, BLKFILTER_REDIRECT_FINISH,
+                      freeze == Freeze::no ? BLKFILTER_REDIRECT_NO_FREEZE : 0);
+}
+
+Result<Below> Redirection::below() const {
+    blkfilter_redirect_below raw{};
+    if (auto done = send(*control_, source_, BLKFILTER_REDIRECT_BELOW, raw); !done)
+        return std::unexpected(done.error());
+    return Below{.device = device_of(raw.device),
+                 .name = {std::begin(raw.name), std::ranges::find(raw.name, '\0')}};
+}
+
+Result<void> Redirection::withdraw_below() const {
+    blkfilter_redirect_below raw{};
+    raw.flags = BLKFILTER_REDIRECT_BELOW_WITHDRAW;
+    return send(*control_, source_, BLKFILTER_REDIRECT_BELOW, raw);
 }
 
 Result<Comparison> Redirection::verify(std::uint64_t sector, std::uint64_t sectors) const {

@@ -33,9 +33,12 @@ const Record* cut_over_before(const View& view) {
 
 /// The device that has what was written last.
 std::string current_of(const View& view, const Roots& roots) {
-    if (view.status.state == State::redirected)
-        return view.status.is_unseen ? "neither: writes may have reached the source"
-                                     : target_of(view.status, roots);
+    const auto& status = view.status;
+    if (status.state == State::redirected && status.is_unseen)
+        return "neither: writes may have reached the source";
+    // What is interposed lies on the source.
+    if (status.state == State::redirected && !status.is_interposed)
+        return target_of(status, roots);
     const auto* const before = cut_over_before(view);
     return before ? before->target : lasting_name(view.source.name, roots);
 }
@@ -50,6 +53,9 @@ std::string reboot_of(const View& view, const Roots& roots, bool has_lines) {
                                     before->cut_over, before->target)
                       : "";
     }
+    if (status.is_interposed)
+        return fmt::format("build {} on the device below and interpose it again, where it is needed",
+                           target_of(status, roots));
     if (status.mode == redirect::Mode::only || status.target_sector != 0)
         return fmt::format("begin the redirect to {} again before anything opens {}",
                            target_of(status, roots), source);
@@ -59,6 +65,10 @@ std::string reboot_of(const View& view, const Roots& roots, bool has_lines) {
         has_lines ? "put the line 'fstab' into /etc/fstab, for"
                   : "name in /etc/fstab and wherever else it is opened, instead of " + source + ",",
         target_of(status, roots), source);
+}
+
+std::string_view mode_of(const Status& status) {
+    return status.is_interposed ? "interpose" : to_string(status.mode);
 }
 
 /// Where the kernel's record is.
@@ -97,7 +107,7 @@ Json line_of(const View& view, const Roots& roots) {
     return {{"source", view.source.name},
             {"state", to_string(status.state)},
             {"target", text_or_null(target_of(status, roots))},
-            {"mode", status.id.is_null() ? Json{} : Json(to_string(status.mode))},
+            {"mode", status.id.is_null() ? Json{} : Json(mode_of(status))},
             {"total_bytes", status.total_bytes},
             {"copied_bytes", status.copied_bytes},
             {"remaining_bytes", status.remaining_bytes},
@@ -112,7 +122,7 @@ Json details_of(const View& view, const Roots& roots) {
     const auto& status = view.status;
     auto json = line_of(view, roots);
     auto fstab = Json::array();
-    if (status.state == State::redirected)
+    if (status.state == State::redirected && !status.is_interposed)
         for (const auto& line :
              fstab_lines(view.source.id.number(), view.source.name, target_of(status, roots), roots))
             fstab.push_back(line);

@@ -134,6 +134,10 @@ void Migrations::start(const Redirection& redirection, const Source& source, Wis
     expect_nothing_left(source);
     retired_.join();
     auto& request = wish.request;
+    // What is written through it gets to the source itself, so that nothing needs to be known after a
+    // restart.
+    if (request.interposes)
+        return expect_done(redirection.start(request));
     const auto target = blkfilter::DeviceId::from_path(request.target);
     const auto place = open_place(wish.place, source.id.number(), true, around_.roots, around_.make_loop);
     request.record = place.node;
@@ -244,7 +248,7 @@ bool Migrations::cancel(const Redirection& redirection, const Source& source) {
     return false;
 }
 
-bool Migrations::finish(const Redirection& redirection, const Source& source) {
+bool Migrations::finish(const Redirection& redirection, const Source& source, redirect::Freeze freeze) {
     {
         const std::scoped_lock one_at_a_time{continuing_};
         if (const auto left = left_of(redirection, source)) {
@@ -253,7 +257,9 @@ bool Migrations::finish(const Redirection& redirection, const Source& source) {
         }
     }
     const auto status = value_of(redirection.status());
-    expect_done(redirection.finish());
+    if (freeze == redirect::Freeze::no && !status.is_interposed)
+        throw Failure{EINVAL, fmt::format("{}: --no-freeze is for what is interposed", source.name)};
+    expect_done(redirection.finish(freeze));
     retire(status.id, false);
     return true;
 }

@@ -105,8 +105,9 @@ public:
     /// EBUSY: it is redirected, or was.
     bool cancel(const Redirection& redirection, const Source& source);
 
-    /// Ends a redirect; otherwise likewise.
-    bool finish(const Redirection& redirection, const Source& source);
+    /// Ends a redirect; otherwise likewise. EINVAL: not to freeze is for what is interposed.
+    bool finish(const Redirection& redirection, const Source& source,
+                blkfilter::redirect::Freeze freeze = blkfilter::redirect::Freeze::yes);
 
     [[nodiscard]] const Surroundings& surroundings() const { return around_; }
 

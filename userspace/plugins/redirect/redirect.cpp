@@ -156,8 +156,20 @@ public:
     void finish(Call& call) {
         const auto source = source_of(call);
         const CalledRedirection redirection{call};
-        if (!migrations().finish(*redirection, source))
+        using blkfilter::redirect::Freeze;
+        const auto freeze = call.boolean("no-freeze") ? Freeze::no : Freeze::yes;
+        if (!migrations().finish(*redirection, source, freeze))
             log(FILTERD_NOTICE, fmt::format("{}: it is known that its data is old", source.name));
+    }
+
+    void below(Call& call) {
+        const auto source = source_of(call);
+        const CalledRedirection redirection{call};
+        expect_attached(*redirection, source);
+        if (call.boolean("withdraw"))
+            expect_done(redirection->withdraw_below());
+        else
+            call.print(fmt::format("/dev/{}\n", value_of(redirection->below()).name));
     }
 
     static constexpr std::uint32_t positional = FILTERD_REQUIRED | FILTERD_POSITIONAL;
@@ -177,8 +189,8 @@ public:
              {{.name = "target", .description = "A block device, which is overwritten", .flags = positional},
               {.name = "mode",
                .description =
-                   "Writes wait for both; the target lags; or nothing is copied and all I/O goes to "
-                   "the target at once",
+                   "Writes wait for both; the target lags; nothing is copied and all I/O goes to the "
+                   "target at once; or likewise, and the target lies on the device below",
                .type = FILTERD_CHOICE,
                .choices = modes},
               {.name = "rate", .description = "So much is copied in a second", .type = FILTERD_BYTES},
@@ -242,7 +254,18 @@ public:
         {.name = "finish",
          .description = "End a redirect whose source nobody has open; what is on the source is old",
          .flags = changes | lasting,
-         .run = &Redirect::finish}};
+         .run = &Redirect::finish,
+         .arguments = {{.name = "no-freeze",
+                        .description = "Of what is interposed: do not freeze file systems, when the target "
+                                       "returns errors",
+                        .type = FILTERD_BOOLEAN}}},
+        {.name = "below",
+         .description =
+             "Offer a device below the filter, on which a target to be interposed can be built, and "
+             "print its node",
+         .flags = changes,
+         .run = &Redirect::below,
+         .arguments = {{.name = "withdraw", .description = "Take it away", .type = FILTERD_BOOLEAN}}}};
 
 private:
     [[nodiscard]] const Roots& roots() { return migrations().surroundings().roots; }

@@ -15,7 +15,11 @@ namespace {
 
 constexpr std::uint64_t most_in_flight = 64;
 
+constexpr const char* interpose = "interpose";
+
 Mode mode_of(const std::string& word) {
+    if (word == interpose)
+        return Mode::only;
     for (const auto mode : {Mode::only, Mode::write_blocking, Mode::background})
         if (to_string(mode) == word)
             return mode;
@@ -33,8 +37,8 @@ std::uint32_t in_flight_of(const Call& call) {
 void refuse_for_a_redirect_alone(const Call& call) {
     for (const char* name : {"rate", "in-flight", "auto-cutover", "record", "no-record"})
         if (call.given(name))
-            throw Failure{EINVAL,
-                          fmt::format("--{} is for migrations: with --mode only nothing is copied", name)};
+            throw Failure{EINVAL, fmt::format("--{} is for migrations: with --mode {} nothing is copied",
+                                              name, call.text("mode"))};
 }
 
 /// A node, or the kernel's name.
@@ -62,6 +66,7 @@ Wish wish_of(const Call& call, const Roots& roots) {
     if (wish.request.mode == Mode::only) {
         refuse_for_a_redirect_alone(call);
         wish.place.kind = Place::Kind::none;
+        wish.request.interposes = call.text("mode") == interpose;
         return wish;
     }
     wish.request.bytes_per_second = call.number("rate", 0);

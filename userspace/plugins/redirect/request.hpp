@@ -12,7 +12,7 @@
 namespace filterd::redirects {
 
 /// As in filterd_argument::choices; the first one is used when none is given.
-inline constexpr const char* modes = "write-blocking|background|only";
+inline constexpr const char* modes = "write-blocking|background|only|interpose";
 
 /// The device that a call is about. ENODEV and others of from_path().
 Source source_of(const Call& call);

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace blkfilter::redirect {
@@ -75,6 +76,9 @@ struct StartRequest {
     bool no_record{};
     /// Goes on with what the record says, after a restart: with the same id, target_sector and place.
     bool continues{};
+    /// The target lies on the source's device below, see Redirection::below(), and is slid under the source.
+    /// With Mode::only and no range.
+    bool interposes{};
 };
 
 /// How the record of a migration is.
@@ -110,6 +114,7 @@ struct Status {
     std::uint32_t attempts{};             ///< failures in a row
     bool sends_fua{};                     ///< once redirected, every write carries FUA
     bool is_unseen{};                     ///< redirected, and yet bios may have gone to the source
+    bool is_interposed{};                 ///< the target lies on the source itself
     bool is_continued{};                  ///< it goes on with what a record has said
     std::chrono::nanoseconds held{};      ///< writes, at the cut-over, after the gate
     std::chrono::nanoseconds time{};      ///< of this answer, by CLOCK_BOOTTIME
@@ -129,6 +134,15 @@ struct CutOverLimits {
     std::chrono::milliseconds held{};  ///< for which I/O may be held, in each of two steps
     std::chrono::milliseconds dirty{}; ///< to wait for what is dirty before that
 };
+
+/// The block device that a source's filter offers: what is sent to it enters the source below redirect.
+struct Below {
+    DeviceId device{};
+    std::string name{}; ///< the kernel's
+};
+
+/// Whether file systems are frozen meanwhile, which fails when the target returns errors.
+enum class Freeze : std::uint8_t { yes, no };
 
 /// What a comparison has found.
 struct Comparison {
@@ -174,8 +188,14 @@ public:
     [[nodiscard]] Result<void> cancel() const;
 
     /// Ends a redirect: I/O goes to the source again, whose content is an old one. EBUSY: somebody has the
-    /// source open; EINVAL: not redirected.
-    [[nodiscard]] Result<void> finish() const;
+    /// source open; EINVAL: not redirected. What is interposed is taken out while the source is in use;
+    /// ETIMEDOUT, and those of freezing: it is as before.
+    [[nodiscard]] Result<void> finish(Freeze freeze = Freeze::yes) const;
+
+    /// Offers the device below, or says which it is. EBUSY: a migration is under way.
+    [[nodiscard]] Result<Below> below() const;
+    /// Takes it away. EBUSY: it is open, or held; ENOENT: there is none.
+    [[nodiscard]] Result<void> withdraw_below() const;
 
     /// Compares source and target from @p sector on, at most @p sectors, 0: to the end; ends at the first
     /// difference. EBUSY: cutting over, or paused; EINVAL: nothing is being copied; EIO: one cannot be read.
