@@ -93,7 +93,8 @@ static inline bool bf_atomic_suits(const struct request_queue *from,
 	u32 there = queue_atomic_write_boundary_bytes(to);
 	u32 here = queue_atomic_write_boundary_bytes(from);
 
-	if (!unit)
+	/* Any disk writes a logical block as a whole, also one that does not say so. */
+	if (unit <= queue_logical_block_size(from))
 		return true;
 	/* Units are aligned to their own size; none crosses a boundary. */
 	if (distance & ((max3(unit, here, there) >> SECTOR_SHIFT) - 1))

@@ -232,6 +232,10 @@ static blk_opf_t rd_step_flags(const struct rd_io *io, bool to_target)
 
 	if (io->done || !io->job->whole)
 		opf &= ~REQ_PREFLUSH;
+	/* See bf_atomic_suits(): the target may not say that it does what any disk does. */
+	if (to_target && io->sectors << SECTOR_SHIFT <=
+			 bdev_logical_block_size(io->job->target.bdev))
+		opf = bf_opf_plain(opf);
 	if (to_target && bio_op(io->bio) == REQ_OP_WRITE && io->sectors &&
 	    rd_needs_fua(&io->job->target) && !rd_fault(RD_DROP_FUA))
 		opf |= REQ_FUA;
