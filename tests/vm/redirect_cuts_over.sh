@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Migrations that cut over at random moments under load, in both modes: nothing that was written is lost, nothing goes to the source
 # afterwards. Of a mounted ext4, too. A cut-over that fails, is cancelled, or comes to nothing leaves everything as it was.
-# lab: kernels debug 6.12 6.1
+# lab: kernels debug 6.12
+# lab: soak 6.1
 # lab: timeout 300
 # lab: allow-dmesg (Buffer I/O error|I/O error|blk_update_request|lost async page write)
 . "$SRC/tests/lab/guest/lib.sh"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # blksnap, cbt-only and a third party's tracker on one device: at every snapshot they agree on what the application wrote since the one
 # before; and hundreds of snapshots in a row, over the wrap of the numbers at 255.
-# lab: kernels 6.12 6.1
+# lab: kernels 6.12
+# lab: soak 6.1
 # lab: timeout 400
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

@@ -3,7 +3,8 @@
 # Whatever happens to a snapshot, at any moment, under load: storage full, storage failing, one of three of them, storage that never
 # answers or lies on what waits for it, the origin failing or removed, destroyed in use, little memory. The application's data is
 # verified, the image returns errors and goes, an event says which device and why.
-# lab: kernels debug 6.12 6.1
+# lab: kernels debug 6.12
+# lab: soak 6.1
 # lab: timeout 400
 # lab: allow-dmesg (Buffer I/O error|I/O error|blk_update_request|lost async page write)
 . "$SRC/tests/lab/guest/lib.sh"
