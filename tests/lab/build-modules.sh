@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Builds our kernel modules for one prepared kernel:  build-modules.sh 6.1|6.12|debug [make variable...]
 #
-# kernel/ and the filters in tests/vm/module/, tests/bench/module/ and examples/ are copied below
+# kernel/ and the filters in tests/vm/module/, tests/bench/module/ and examples/*/module/ are copied below
 # build/modules-src/ and built there; the modules end up in build/modules/KERNEL/. With FAULT=NAME in the environment the fault NAME is planted
 # (make ... FAULT=NAME, -DBLKFILTER_FAULT_NAME; some-name becomes SOME_NAME) and the folder is build/modules/KERNEL-fault-NAME.
 set -euo pipefail
@@ -57,7 +57,7 @@ extra=("$@")
 filters tests/vm/module test-module
 filters tests/bench/module bench-module
 filters examples/third-party/module acme-module
-filters examples/hand-over hand-over-module
+filters examples/hand-over/module hand-over-module
 echo "$made_of" > "$work/made-of"
 # A module whose source is gone must not be found by a test.
 find "$out" -name '*.ko' -delete

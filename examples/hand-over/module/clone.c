@@ -185,9 +185,10 @@ static bool acme_clone_submit_bio(struct blkfilter *flt, struct bio *bio,
 	else
 		clone->error = -ENOMEM;	/* the application's write goes on */
 	spin_unlock_irqrestore(&clone->worker.lock, flags);
-	if (io)
-		acme_kick(&clone->worker);
-	return io != NULL;
+	if (!io)
+		return false;
+	acme_kick(&clone->worker);
+	return true;
 }
 
 /* --- the hand-over --- */

@@ -69,7 +69,7 @@ struct acme_worker {
 	struct bio_set bios;
 	struct workqueue_struct *wq;
 	struct work_struct work;
-	spinlock_t lock;
+	spinlock_t lock;	/* for what follows */
 	struct list_head taken;
 };
 
