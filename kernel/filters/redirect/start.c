@@ -166,9 +166,10 @@ int rd_job_start(struct rd_filter *rd, struct rd_job *job, u32 limit_ms)
 	left = rd->next;	/* the one before; or this one, where it failed */
 	rd->next = NULL;
 	spin_unlock_irq(&rd->lock);
-	if (ret == -EUCLEAN)
+	/* It may still be written then, and its device is closed with the job. */
+	if (ret == -EUCLEAN) {
 		rd_record_distrust(job);
-	if (left == job) {
+	} else if (left == job) {
 		rd_target_close(&job->target);
 		rd_target_close(&job->record.place);
 	}
