@@ -26,6 +26,16 @@ void acme_back_to(struct acme_clone *clone, sector_t sector)
 	clone->busy = false;
 }
 
+/* It cannot be done any more.  Any context. */
+static void acme_fail(struct acme_clone *clone, int error)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&clone->worker.lock, flags);
+	clone->error = error;
+	spin_unlock_irqrestore(&clone->worker.lock, flags);
+}
+
 /* --- a write comes back --- */
 
 static void acme_clone_leg(struct acme_io *io)
@@ -72,14 +82,12 @@ static void acme_target_done(struct bio *bio)
 
 /* --- a write is sent --- */
 
-/*
- * One in pages of our own: those of the application may change on the way, and the two
- * devices would get different data.  NULL: no memory.
- */
-static struct bio *acme_own_copy(struct acme_io *io, struct block_device *bdev,
+/* One of the same data as @from, in pages of our own.  NULL: no memory. */
+static struct bio *acme_own_copy(struct acme_io *io, struct bio *from,
+				 struct block_device *bdev,
 				 bio_end_io_t *end_io)
 {
-	u32 left = io->bio->bi_iter.bi_size;
+	u32 left = from->bi_iter.bi_size;
 	struct bio *bio = bio_alloc_bioset(bdev, DIV_ROUND_UP(left, PAGE_SIZE),
 					   io->bio->bi_opf, GFP_NOIO,
 					   &io->worker->bios);
@@ -98,27 +106,29 @@ static struct bio *acme_own_copy(struct acme_io *io, struct block_device *bdev,
 		__bio_add_page(bio, page, min_t(u32, left, PAGE_SIZE), 0);
 	}
 	if (bio->bi_vcnt)
-		bio_copy_data(bio, io->bio);
+		bio_copy_data(bio, from);
 	return bio;
 }
 
-/* Both get it, if there is memory for that. */
+/*
+ * Both get it, if there is memory for that.  The second copy is made of the first: the
+ * application's pages may change meanwhile, and the two devices would get different data.
+ */
 static bool acme_send_both(struct acme_clone *clone, struct acme_io *io)
 {
-	struct bio *bio = acme_own_copy(io, clone->flt.bdev, acme_source_done);
+	struct bio *bio = acme_own_copy(io, io->bio, clone->flt.bdev,
+					acme_source_done);
 	struct bio *other;
 
 	if (!bio)
 		return false;
-	other = acme_own_copy(io, acme_bdev(clone->target), acme_target_done);
+	other = acme_own_copy(io, bio, acme_bdev(clone->target),
+			      acme_target_done);
 	if (!other) {
 		bio_free_pages(bio);
 		bio_put(bio);
 		return false;
 	}
-	/* The application may have changed its pages between the two. */
-	if (bio->bi_vcnt)
-		bio_copy_data(other, bio);
 	bio->bi_iter.bi_sector = io->bio->bi_iter.bi_sector;
 	other->bi_iter.bi_sector = io->first;
 	atomic_set(&io->legs, 2);
@@ -173,22 +183,13 @@ static bool acme_clone_submit_bio(struct blkfilter *flt, struct bio *bio,
 				  struct blkfilter_pos pos)
 {
 	struct acme_clone *clone = acme_clone_of(flt);
-	unsigned long flags;
-	struct acme_io *io;
 
 	if (!op_is_write(bio_op(bio)) || READ_ONCE(clone->error))
 		return false;
-	io = acme_take(&clone->worker, bio, pos);
-	spin_lock_irqsave(&clone->worker.lock, flags);
-	if (io)
-		list_add_tail(&io->link, &clone->worker.taken);
-	else
-		clone->error = -ENOMEM;	/* the application's write goes on */
-	spin_unlock_irqrestore(&clone->worker.lock, flags);
-	if (!io)
-		return false;
-	acme_kick(&clone->worker);
-	return true;
+	if (acme_take(&clone->worker, bio, pos))
+		return true;
+	acme_fail(clone, -ENOMEM);	/* the application's write goes on */
+	return false;
 }
 
 /* --- the hand-over --- */
@@ -217,13 +218,6 @@ static void acme_clone_deactivate(struct blkfilter *flt,
 }
 
 /* --- what it hears --- */
-
-static void acme_fail(struct acme_clone *clone, int error)
-{
-	spin_lock_irq(&clone->worker.lock);
-	clone->error = error;
-	spin_unlock_irq(&clone->worker.lock);
-}
 
 static void acme_clone_unseen(struct blkfilter *flt)
 {

@@ -77,8 +77,8 @@ struct acme_worker {
 int acme_worker_init(struct acme_worker *worker, struct blkfilter *flt,
 		     bool (*send)(struct acme_io *io), const char *name);
 void acme_worker_exit(struct acme_worker *worker);
-struct acme_io *acme_take(struct acme_worker *worker, struct bio *bio,
-			  struct blkfilter_pos pos);
+bool acme_take(struct acme_worker *worker, struct bio *bio,
+	       struct blkfilter_pos pos);
 void acme_kick(struct acme_worker *worker);
 void acme_end(struct acme_io *io);
 struct bio *acme_clone_bio(struct acme_io *io, struct block_device *bdev,

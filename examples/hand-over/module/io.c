@@ -60,19 +60,20 @@ void acme_worker_exit(struct acme_worker *worker)
 }
 
 /*
- * acme_take() - take a bio; acme_kick() comes after that
+ * acme_take() - take a bio; the worker goes on with it
  *
- * Return: NULL if there is no memory: the bio is not taken.
+ * Return: false if there is no memory: the bio is not taken.
  */
-struct acme_io *acme_take(struct acme_worker *worker, struct bio *bio,
-			  struct blkfilter_pos pos)
+bool acme_take(struct acme_worker *worker, struct bio *bio,
+	       struct blkfilter_pos pos)
 {
 	bool waits = !current->bio_list && !(bio->bi_opf & REQ_NOWAIT);
 	struct acme_io *io = mempool_alloc(&worker->ios, __GFP_NOWARN |
 					   (waits ? GFP_NOIO : GFP_NOWAIT));
+	unsigned long flags;
 
 	if (!io)
-		return NULL;
+		return false;
 	blkfilter_take(worker->flt, bio, pos);
 	memset(io, 0, sizeof(*io));
 	io->worker = worker;
@@ -80,7 +81,11 @@ struct acme_io *acme_take(struct acme_worker *worker, struct bio *bio,
 	io->pos = pos;
 	io->first = blkfilter_sector(worker->flt, bio);
 	io->end = io->first + bio_sectors(bio);
-	return io;
+	spin_lock_irqsave(&worker->lock, flags);
+	list_add_tail(&io->link, &worker->taken);
+	spin_unlock_irqrestore(&worker->lock, flags);
+	acme_kick(worker);
+	return true;
 }
 
 void acme_kick(struct acme_worker *worker)

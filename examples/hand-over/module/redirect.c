@@ -42,22 +42,14 @@ static bool acme_redirect_submit_bio(struct blkfilter *flt, struct bio *bio,
 				     struct blkfilter_pos pos)
 {
 	struct acme_redirect *redirect = acme_redirect_of(flt);
-	unsigned long flags;
-	struct acme_io *io;
 
 	if (!redirect->target)
 		return false;
-	io = acme_take(&redirect->worker, bio, pos);
-	if (!io) {
+	if (!acme_take(&redirect->worker, bio, pos)) {
 		/* To the device itself, whose content is old, it must not go. */
 		blkfilter_take(flt, bio, pos);
 		blkfilter_end(pos, bio, BLK_STS_RESOURCE);
-		return true;
 	}
-	spin_lock_irqsave(&redirect->worker.lock, flags);
-	list_add_tail(&io->link, &redirect->worker.taken);
-	spin_unlock_irqrestore(&redirect->worker.lock, flags);
-	acme_kick(&redirect->worker);
 	return true;
 }
 
