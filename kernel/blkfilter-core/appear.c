@@ -59,7 +59,7 @@ static int bf_appearing_publish(struct bf_plan *plan)
 			bf_item_comes(plan, &plan->item[i]);
 		}
 		plan->dev->stack.n = plan->n;
-		bf_settle_begin(plan->dev, plan->settled);
+		bf_settle_begin(plan->dev, plan->settled, false);
 		plan->dev->generation = bf_next_generation();
 		disk->changes++;
 		bf_version_publish(disk, version, NULL);

@@ -219,7 +219,8 @@ struct bf_stack {
  * @lost:       looks whether a rescan brought the partition back.
  * @lost_disk:  its disk, referenced while @lost is queued.
  * @settling:   see settle.c.
- * @was_idle:   its counters were zero since @settle_from.
+ * @was_idle:   no write was in flight at a moment since @settle_from, as far as
+ *              the kernel counts them.
  * @settle_from: jiffies at which settling began.
  * @provisional: when unconfirmed instances are taken off.
  */
@@ -357,6 +358,7 @@ struct bf_gates {
 
 int bf_gates_close(struct bf_gates *gates);
 void bf_gates_open(struct bf_gates *gates);
+long bf_gates_time_left(const struct bf_gates *gates);
 void bf_wait_open(struct bf_disk *disk);
 
 /* --- chain.c --- */
@@ -511,7 +513,8 @@ struct bf_frozen {
 };
 
 bool bf_settle_counting(struct bf_dev *dev, bool *settling);
-void bf_settle_begin(struct bf_dev *dev, bool settled);
+bool bf_settle_drain(struct bf_dev *dev, const struct bf_gates *gates);
+void bf_settle_begin(struct bf_dev *dev, bool settled, bool was_idle);
 void bf_settle_end(struct bf_dev *dev);
 int bf_settle_freeze(struct bf_dev *dev, u32 openers, struct bf_frozen *frozen);
 bool bf_settle_done(const struct bf_dev *dev, const struct bf_frozen *frozen);

@@ -86,7 +86,13 @@ static void bf_gates_relax(struct bf_gates *gates)
 	}
 }
 
-static long bf_time_left(const struct bf_gates *gates)
+/**
+ * bf_gates_time_left() - until the limit of gates that are closed
+ * @gates: which.
+ *
+ * Return: jiffies, 0 when it is over.
+ */
+long bf_gates_time_left(const struct bf_gates *gates)
 {
 	s64 left = (gates->limit_ms ?: BF_LIMIT_MS) -
 		   ktime_ms_delta(ktime_get(), gates->since);
@@ -130,7 +136,7 @@ static int bf_gate_close(struct bf_gates *gates, struct bf_disk *disk)
 		return -ENODEV;
 
 	if (!wait_event_timeout(disk->wait, bf_drained(disk),
-				bf_time_left(gates)))
+				bf_gates_time_left(gates)))
 		return -ETIMEDOUT;
 	if (!gates->counts || !disk->mq || bf_fault(NO_FREEZE))
 		return 0;
@@ -140,7 +146,7 @@ static int bf_gate_close(struct bf_gates *gates, struct bf_disk *disk)
 	 * Unfrozen at once: nothing new passes the gate, and reads may.
 	 */
 	blk_freeze_queue_start(queue);
-	if (blk_mq_freeze_queue_wait_timeout(queue, bf_time_left(gates)) <= 0)
+	if (blk_mq_freeze_queue_wait_timeout(queue, bf_gates_time_left(gates)) <= 0)
 		ret = -ETIMEDOUT;
 	blk_mq_unfreeze_queue(queue);
 	return ret;
@@ -160,7 +166,7 @@ static int bf_gates_seal(struct bf_gates *gates)
 		for (i = 0; i < gates->n; i++) {
 			if (!wait_event_timeout(gates->disk[i]->wait,
 						bf_drained(gates->disk[i]),
-						bf_time_left(gates))) {
+						bf_gates_time_left(gates))) {
 				gates->failed = i;
 				return -ETIMEDOUT;
 			}

@@ -27,6 +27,7 @@ struct bf_item {
  * @first:   the first filters of the device that need them.
  * @frozen:  file systems that are frozen for them.
  * @settled: writes from before cannot exist when the new filters begin.
+ * @was_idle: none that the kernel counts.
  */
 struct bf_plan {
 	struct bf_dev *dev;
@@ -41,6 +42,7 @@ struct bf_plan {
 	bool first;
 	struct bf_frozen frozen;
 	bool settled;
+	bool was_idle;
 };
 
 /* --- plan.c --- */

@@ -11,8 +11,11 @@
  *    opened by nobody but file systems, and all of them were frozen during the
  *    attach, it is settled at once; and so it is when nobody has it open.
  *  - else it is settled when the counters that there are were zero and
- *    settle_seconds have passed.
+ *    settle_seconds have passed.  A device that is always busy may never be seen
+ *    with counters at zero: they are waited for during the attach, with the gate
+ *    closed, where nothing is added.
  */
+#include <linux/delay.h>
 #include <linux/moduleparam.h>
 #include <linux/part_stat.h>
 #include <linux/slab.h>
@@ -74,17 +77,57 @@ bool bf_settle_counting(struct bf_dev *dev, bool *settling)
 
 /**
  * bf_settle_begin() - the first filter that counts has come
- * @dev: the device.
- * @settled: no write from before it is left.
+ * @dev:      the device.
+ * @settled:  no write from before it is left.
+ * @was_idle: none that the kernel counts.
  *
  * Under bf_lock, in the switch of a transaction: a timer that an earlier filter has
  * left must not find that one's clock.  Not settled: bf_settle_start() follows.
  */
-void bf_settle_begin(struct bf_dev *dev, bool settled)
+void bf_settle_begin(struct bf_dev *dev, bool settled, bool was_idle)
 {
 	dev->settling = !settled;
 	dev->settle_from = jiffies;
-	dev->was_idle = false;
+	dev->was_idle = was_idle;
+}
+
+/*
+ * Is no write in flight?  As bdev_start_io_acct() counts them (6.1, 6.12); with a
+ * queue only 6.12 does, in blk_account_io_start().
+ */
+static bool bf_idle(struct block_device *bdev)
+{
+	int cpu, n = 0;
+
+	for_each_possible_cpu(cpu)
+		n += part_stat_local_read_cpu(bdev, in_flight[WRITE], cpu);
+	return n <= 0;
+}
+
+/**
+ * bf_settle_drain() - wait until no write is in flight that the kernel counts
+ * @dev:   the device.
+ * @gates: its disk's, closed by bf_gates_close() with counts.
+ *
+ * Sleeps until the gates' limit at most, of which an attach does not fail.
+ * Return: is there none?
+ */
+bool bf_settle_drain(struct bf_dev *dev, const struct bf_gates *gates)
+{
+	struct block_device *bdev;
+	bool idle;
+
+	/* Its queue was frozen, and so empty, when the gate was closed. */
+	if (gates->disk[0]->mq)
+		return true;
+	bdev = bf_dev_pin(dev);
+	if (!bdev)
+		return false;
+	/* Nobody wakes us when a bio that we have not seen completes. */
+	while (!(idle = bf_idle(bdev)) && bf_gates_time_left(gates))
+		usleep_range(1000, 2000);
+	bf_dev_unpin(bdev);
+	return idle;
 }
 
 /* Under bf_lock: with the last filter that counts, settling ends too. */
@@ -217,16 +260,6 @@ void bf_settle_thaw(struct bf_frozen *frozen)
 	while (frozen->devs)
 		bf_dev_put(frozen->dev[--frozen->devs]);
 	kfree(frozen->dev);
-}
-
-static bool bf_idle(struct block_device *bdev)
-{
-	int cpu, n = 0;
-
-	for_each_possible_cpu(cpu)
-		n += part_stat_local_read_cpu(bdev, in_flight[0], cpu) +
-		     part_stat_local_read_cpu(bdev, in_flight[1], cpu);
-	return n <= 0;
 }
 
 static void bf_settled(struct bf_dev *dev)

@@ -129,7 +129,7 @@ static void bf_plan_switch(struct bf_plan *plan, struct bf_version *version)
 	}
 	stack->n = plan->n;
 	if (plan->first)
-		bf_settle_begin(plan->dev, plan->settled);
+		bf_settle_begin(plan->dev, plan->settled, plan->was_idle);
 	else
 		bf_settle_end(plan->dev);
 	plan->dev->generation = bf_next_generation();
@@ -210,6 +210,8 @@ static int bf_plan_commit(struct bf_plan *plan)
 		return ret ?: -ENOMEM;
 
 	ret = bf_gates_close(&gates);
+	if (!ret && plan->first)
+		plan->was_idle = bf_settle_drain(plan->dev, &gates);
 	mutex_lock(&bf_lock);
 	ret = ret ?: bf_plan_valid(plan);
 	ret = ret ?: bf_plan_going(plan);

@@ -57,7 +57,9 @@ shown() {
 # in_sync NUMBER: so many of the declared devices are as declared. Status is answered within a second, whatever filterd is doing; in an
 # emulated guest, where filterctl itself takes a second, within 10.
 slowest=0
-since=0 # when what shall be in sync began: a filterd that is busy answers with what it saw before
+# When what shall be in sync began: a filterd that is busy answers with what it saw before. At first all counts that it has seen since the
+# boot, which began before this script did.
+since=-3600
 in_sync() {
     local began=${EPOCHREALTIME/./} took status age
     status=$(filterctl --json status 2> /dev/null) || return 1

@@ -157,8 +157,8 @@ class Guest:
             command += ["-fsdev", share + (",readonly=on" if readonly else "")]
             command += ["-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
         if options.disk:
-            # Booted again it keeps what is on it, as the other disk does.
-            with open(self.dir / "disk", "ab" if options.image else "wb") as disk:
+            # Booted again it keeps what is on it.
+            with open(self.dir / "disk", "ab") as disk:
                 disk.truncate(options.disk << 20)
             command += ["-drive", "file=disk,format=raw,if=none,id=disk,cache=unsafe,discard=unmap"]
             command += ["-device", "virtio-blk-pci,drive=disk,serial=data0"]

@@ -29,6 +29,7 @@ import testfile
 from guest import BUILD, LAB, SRC, Guest, GuestError, Options, accelerator, read
 
 SKIPPED = 77
+POWER_LOSS = 74
 REBOOT = 75
 EMULATOR = 76
 
@@ -100,20 +101,22 @@ def run_in(guest: Guest, args: argparse.Namespace, test: testfile.TestFile, show
         answer = wait(guest, ident, timeout, show)
         status_text, _, left = answer.partition(" ")
         status = int(status_text)
+        if status == POWER_LOSS:
+            guest.stop()
     except GuestError as error:
         problems.append(str(error))
         guest.stop()
     seconds = time.monotonic() - began
     # The console is written a moment later than the channel.
     console = read(guest.console, offset)
-    while status >= 0 and f"lab: end {ident}" not in console and time.monotonic() - began - seconds < 5:
+    while status not in (-1, POWER_LOSS) and f"lab: end {ident}" not in console and time.monotonic() - began - seconds < 5:
         time.sleep(0.02)
         console = read(guest.console, offset)
 
     problems += [f"kernel report: {line.strip()}" for line in judge.reports(console, test.allowed)]
     output = read(guest.output)
-    if status == REBOOT and not problems:
-        return REBOOT
+    if status in (POWER_LOSS, REBOOT) and not problems:
+        return status
     if status == SKIPPED and not problems:
         print(f"skipped: {(output.strip().splitlines() or ['no reason given'])[-1]}")
     elif status == 0 and not problems:
@@ -201,9 +204,9 @@ def private(args: argparse.Namespace, test: testfile.TestFile, show: str | None)
         seconds = guest.start(options_of(args, test))
         print(f"private guest {args.kernel} booted in {seconds:.1f} s", flush=True)
         status, boot = REBOOT, 0
-        while status == REBOOT:
+        while status in (POWER_LOSS, REBOOT):
             if boot:
-                reboot(guest, args, test)
+                boot_again(guest, args, test, status)
             boot += 1
             status = run_in(guest, args, test, Show(guest.output) if show else None, boot)
         passed = status in (0, SKIPPED)
@@ -214,8 +217,8 @@ def private(args: argparse.Namespace, test: testfile.TestFile, show: str | None)
             shutil.rmtree(guest.dir, ignore_errors=True)
 
 
-def reboot(guest: Guest, args: argparse.Namespace, test: testfile.TestFile) -> None:
-    """As the test asked for: an orderly one. Kernel messages on the way down are judged, too."""
+def shut_down(guest: Guest, test: testfile.TestFile) -> None:
+    """In good order. Kernel messages on the way down are judged, too."""
     offset = guest.console.stat().st_size
     try:
         guest.ask("reboot 0", "done", 1)
@@ -225,6 +228,12 @@ def reboot(guest: Guest, args: argparse.Namespace, test: testfile.TestFile) -> N
     problems = [f"while shutting down: {line.strip()}" for line in judge.reports(read(guest.console, offset), test.allowed)]
     if problems:
         raise GuestError("\n".join(problems))
+
+
+def boot_again(guest: Guest, args: argparse.Namespace, test: testfile.TestFile, status: int) -> None:
+    """As the test asked for by its exit STATUS; at a power loss the guest has ended already."""
+    if status == REBOOT:
+        shut_down(guest, test)
     options = options_of(args, test)
     words = guest.dir / "append"
     if words.exists():

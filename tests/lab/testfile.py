@@ -9,7 +9,8 @@
 # lab: fresh                    in a guest of its own
 # lab: append WORDS             words for the kernel's command line (implies fresh)
 # lab: smp N, # lab: memory MIB the guest's size (implies fresh)
-# lab: disk MIB                 an empty virtio disk, /dev/vda once virtio_blk is loaded, of serial data0 (implies fresh)
+# lab: disk MIB                 a virtio disk, empty at first, /dev/vda once virtio_blk is loaded, of serial data0 (implies fresh).
+#                               power_loss of guest/lib.sh ends the guest and boots it again with what is on it
 # lab: image                    in a Debian of its own that boots from a disk (implies fresh). With exit status 75 it asks for
 #                               a reboot and is run again, with BOOT one higher (the first time it is 1); what it has written to
 #                               $LAB_DIR/append is added to the kernel's command line of that one boot

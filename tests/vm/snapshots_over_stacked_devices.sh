@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Snapshots of dm, md, loop and logical volumes, of what they lie on, of partitions, of slow disks with writes in flight at the take:
-# one instant, always.
+# one instant, always. Devices that are never at rest settle, too.
 # lab: kernels 6.12
 # lab: soak 6.1
 # lab: timeout 500
@@ -74,6 +74,11 @@ for device in lower:
 END
 }
 
+busy() { # DEVICE
+    snap-check --rounds $rounds --writers 12 --hold-ms 20 --zone 66 "/dev/$store" "/dev/$1"
+    detach "$1"
+}
+
 on_linear check "$part"
 on_crypt check "$part"
 on_raid check 0 "$part" "$b"
@@ -89,4 +94,6 @@ null_disk slow size=8 irqmode=2 completion_nsec=20000000 hw_queue_depth=8 discar
 slow=$NULL_DISK
 null_disk slower size=8 irqmode=2 completion_nsec=50000000 discard=1
 snap-check --rounds $rounds --writers 12 --hold-ms 20 --zone 66 "/dev/$store" "/dev/$slow" "/dev/$NULL_DISK"
+echo "--- a mapped device, written all the time"
+on_linear busy "$slow"
 : "$disk"

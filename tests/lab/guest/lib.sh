@@ -23,6 +23,13 @@ boots() {
     [ "$BOOT" = $# ] || exit 75
 }
 
+# power_loss: the host ends the guest at once, with all that is in its memory, boots it again and runs the test again, with BOOT one
+# higher. What runs in the background goes on until then; nothing of on_exit is done. What was written to "# lab: disk" stays.
+power_loss() {
+    trap - EXIT
+    exit 74
+}
+
 # skip REASON: ends the test as skipped.
 skip() {
     echo "$*"
