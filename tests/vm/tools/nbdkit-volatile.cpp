@@ -3,8 +3,9 @@
 //
 //   nbdkit nbdkit-volatile-plugin.so store=/dev/DISK
 //
-// What is flushed, and what is written with FUA, is on the store before it is answered; so is one in four of the other writes, as a
-// cache writes back what it likes when it likes. The rest is lost with the process. The store is written past the page cache.
+// What is flushed, and what is written with FUA, is on the store before it is answered; so is one in four of
+// the other writes, as a cache writes back what it likes when it likes. The rest is lost with the process.
+// The store is written past the page cache.
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
@@ -43,7 +44,8 @@ bool load(std::uint64_t number, Block& block) {
         block = found->second;
         return true;
     }
-    return ::pread(store, block.bytes.data(), block_bytes, static_cast<off_t>(number * block_bytes)) == block_bytes;
+    return ::pread(store, block.bytes.data(), block_bytes, static_cast<off_t>(number * block_bytes)) ==
+           block_bytes;
 }
 
 bool make_durable(std::uint64_t number, const Block& block) {
@@ -52,7 +54,8 @@ bool make_durable(std::uint64_t number, const Block& block) {
 }
 
 /// Calls @p on_block(number, first byte in it, byte of the request, length) for each block.
-template <typename OnBlock> bool for_each_block(std::uint64_t offset, std::uint32_t count, OnBlock on_block) {
+template <typename OnBlock>
+bool for_each_block(std::uint64_t offset, std::uint32_t count, OnBlock on_block) {
     for (std::uint32_t done = 0; done < count;) {
         const std::uint64_t at = offset + done;
         const std::uint64_t first = at % block_bytes;
@@ -79,11 +82,17 @@ int get_ready() {
     return store < 0 ? failed("opening") : 0;
 }
 
-void* open_connection(int /*readonly*/) { return NBDKIT_HANDLE_NOT_NEEDED; }
+void* open_connection(int /*readonly*/) {
+    return NBDKIT_HANDLE_NOT_NEEDED;
+}
 
-std::int64_t get_size(void* /*handle*/) { return ::lseek(store, 0, SEEK_END); }
+std::int64_t get_size(void* /*handle*/) {
+    return ::lseek(store, 0, SEEK_END);
+}
 
-int can_fua(void* /*handle*/) { return NBDKIT_FUA_NATIVE; }
+int can_fua(void* /*handle*/) {
+    return NBDKIT_FUA_NATIVE;
+}
 
 int read(void* /*handle*/, void* buffer, std::uint32_t count, std::uint64_t offset, std::uint32_t /*flags*/) {
     const bool done = for_each_block(offset, count, [&](auto number, auto first, auto at, auto length) {
