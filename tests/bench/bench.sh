@@ -47,7 +47,7 @@ run "$rows" "${lab[@]}" --icount --append "init_on_alloc=0 bench.ios=$ios" tests
 : > "$rows.clocks"
 if [ "$clock" ]; then
     step "by the clock on $kernel"
-    for script in clock clock-snapshots; do
+    for script in clock clock-snapshots clock-redirect; do
         run "$rows.$script" "${lab[@]}" "tests/bench/$script.sh"
         cat "$rows.$script" >> "$rows.clocks"
     done
