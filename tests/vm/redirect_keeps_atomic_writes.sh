@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # A source that writes more than a logical block as a whole needs a target that does; one that does no more than any disk (as many NVMe disks,
-# which all say that they do) can go anywhere, and whoever asks for such a write there still gets it.
+# which all say that they do) can go anywhere, and whoever asks for such a write there still gets it. Who gives them up can go anywhere,
+# too, and atomic writes fail from then on; the others do not.
 # lab: kernels 6.12
 # lab: timeout 120
 . "$SRC/tests/lab/guest/lib.sh"
@@ -34,6 +35,22 @@ END
 atomic_disk 8
 tool stack "$DISK" set redirect > /dev/null
 expect_fail redirect start "$DISK" "/dev/$target" only
+no_atomic=16
+redirect start "$DISK" "/dev/$target" blocking flags=$((1 + no_atomic))
+redirect wait "$DISK" ready
+for step in true "redirect cutover $DISK"; do
+    $step
+    expect_fail atomic_write "$DISK" 4096 2> /tmp/said
+    grep -q "Operation not supported" /tmp/said || fail "it fails with $(cat /tmp/said)"
+    atomic_write "$DISK" 512
+    dd if=/dev/zero "of=/dev/$DISK" bs=4k count=1 oflag=direct status=none
+done
+redirect detach_when_closed "$DISK"
+tool stack "$DISK" set redirect > /dev/null
+redirect start "$DISK" "/dev/$target" only flags=$no_atomic
+expect_fail atomic_write "$DISK" 4096 2> /dev/null
+redirect finish "$DISK"
+atomic_write "$DISK" 4096
 detach "$DISK"
 rmmod scsi_debug
 

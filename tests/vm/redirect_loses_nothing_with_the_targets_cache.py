@@ -9,7 +9,7 @@ import sys
 import time
 
 from blkfilter import expect, expect_errno, wait_until
-from redirect import BACKGROUND, BLOCKING, Redirect, content, parameter, remap
+from redirect import BACKGROUND, BLOCKING, Redirect, content, flushes, parameter, remap
 
 a, d, fro, onto = sys.argv[1:]
 chance = random.Random(int(os.environ["SEED"]))
@@ -88,18 +88,13 @@ for mode in BLOCKING, BACKGROUND:
 
 print("--- it is flushed from time to time, and then nothing has to be copied")
 
-
-def flushes() -> int:
-    return int(open(f"/sys/block/{d}/stat").read().split()[15])
-
-
 parameter("target_flush", 1)
 begun(BLOCKING)
 # Of what was copied.
 time.sleep(3)
-before = flushes()
+before = flushes(d)
 put(fro, 300)
-wait_until("it is flushed", lambda: flushes() > before, 20)
+wait_until("it is flushed", lambda: flushes(d) > before, 20)
 time.sleep(0.5)
 remap("onto", "0 16384 error")
 put(fro, 0)

@@ -158,20 +158,15 @@ writer.join()
 expect({0}, migration.record.marked, "what is marked")
 remap("record", linear("record"))
 
-
-def flushes(name: str) -> int:
-    return int(open(f"/sys/block/{DISKS[name]}/stat").read().split()[15])
-
-
-before, generation = flushes("record"), migration.record.generation
-sides = [flushes(name) for name in ("from", "onto")]
+before, generation = r.flushes(DISKS["record"]), migration.record.generation
+sides = [r.flushes(DISKS[name]) for name in ("from", "onto")]
 transfer(migration.source, 700 * BLOCK, BLOCK)
 clean(migration)
 grown = migration.record.generation - generation
-if not 2 <= grown <= flushes("record") - before:
-    sys.exit(f"{grown} times written, {flushes('record') - before} flushes")
+if not 2 <= grown <= r.flushes(DISKS["record"]) - before:
+    sys.exit(f"{grown} times written, {r.flushes(DISKS['record']) - before} flushes")
 for name, flushed in zip(("from", "onto"), sides):
-    if flushes(name) == flushed:
+    if r.flushes(DISKS[name]) == flushed:
         sys.exit(f"{name} was not flushed before the mark went")
 
 print("--- it cannot be written")

@@ -11,7 +11,7 @@ import sys
 import time
 
 from blkfilter import Events, expect, expect_errno
-from redirect import STATES, Redirect, content, remap
+from redirect import STATES, Redirect, content, flushes, remap
 from redirect_load import BLOCK, Load
 
 a, b, c, d, onto, e = sys.argv[1:]
@@ -91,26 +91,20 @@ for _ in range(rounds):
 
 print("--- a range of it: a flush that comes with data outside is the target's, too")
 
-
-def flushes():
-    with open(f"/sys/block/{c}/stat") as file:
-        return int(file.read().split()[15])
-
-
 redirect = Redirect(e).attach()
 redirect.start(f"/dev/{c}", first=(32 << 11) - 128, sectors=128)
 subprocess.check_call(["mkfs.ext4", "-q", f"/dev/{e}"])
 os.makedirs("/tmp/mnt", exist_ok=True)
 subprocess.check_call(["mount", f"/dev/{e}", "/tmp/mnt"])
-before = flushes()
+before = flushes(c)
 for number in range(5):
     # A commit of the journal: one write with flush and FUA.
     with open(f"/tmp/mnt/{number}", "w") as file:
         file.write("committed")
         file.flush()
         os.fsync(file.fileno())
-print(flushes() - before, "flushes of the target")
-if flushes() < before + 5:
+print(flushes(c) - before, "flushes of the target")
+if flushes(c) < before + 5:
     sys.exit("the target was not flushed")
 subprocess.check_call(["umount", "/tmp/mnt"])
 redirect.finish()

@@ -11,7 +11,7 @@ import sys
 import time
 
 from blkfilter import expect, expect_errno, wait_until
-from redirect import INTERPOSED, Redirect, content
+from redirect import INTERPOSED, Redirect, content, flushes
 from redirect_load import BLOCK, Load
 
 mounted, raw, blank, *stores = sys.argv[1:]
@@ -175,21 +175,15 @@ fio.end()
 
 print("--- flushes get through")
 
-
-def flushes() -> int:
-    with open(f"/sys/class/block/{mounted}/../stat") as file:
-        return int(file.read().split()[15])
-
-
 slid = [Slid(mounted, "one", linear_table).put_in()]
-before = flushes()
+before = flushes(mounted)
 for number in range(5):
     with open(f"/tmp/mnt/{number}", "w") as file:
         file.write("committed")
         file.flush()
         os.fsync(file.fileno())
-print(flushes() - before, "flushes of the disk")
-if flushes() < before + 5:
+print(flushes(mounted) - before, "flushes of the disk")
+if flushes(mounted) < before + 5:
     sys.exit("the disk was not flushed")
 slid[0].take_out()
 slid[0].remove()

@@ -21,7 +21,8 @@ static int rd_start_check(const struct blkfilter_redirect_start *start)
 	if (start->flags & ~(BLKFILTER_REDIRECT_NO_RECORD |
 			     BLKFILTER_REDIRECT_RECORD |
 			     BLKFILTER_REDIRECT_CONTINUE |
-			     BLKFILTER_REDIRECT_INTERPOSE) ||
+			     BLKFILTER_REDIRECT_INTERPOSE |
+			     BLKFILTER_REDIRECT_NO_ATOMIC) ||
 	    start->reserved || start->reserved2 ||
 	    hweight32(place) > 1 ||
 	    (start->flags & BLKFILTER_REDIRECT_CONTINUE &&

@@ -67,6 +67,13 @@ static bool rd_concerns(const struct rd_job *job, const struct bio *bio,
 	return false;
 }
 
+/* Is it a write that the target cannot do as a whole?  See BLKFILTER_REDIRECT_NO_ATOMIC. */
+static bool rd_refuses(const struct rd_job *job, const struct bio *bio)
+{
+	return job->no_atomic && bf_bio_atomic(bio) &&
+	       bio->bi_iter.bi_size > bdev_logical_block_size(job->target.bdev);
+}
+
 static bool rd_submit_bio(struct blkfilter *flt, struct bio *bio,
 			  struct blkfilter_pos pos)
 {
@@ -79,6 +86,11 @@ static bool rd_submit_bio(struct blkfilter *flt, struct bio *bio,
 		WRITE_ONCE(job->app_at, jiffies);
 	if (!rd_concerns(job, bio, READ_ONCE(job->mode)))
 		return false;
+	if (unlikely(rd_refuses(job, bio))) {
+		blkfilter_take(flt, bio, pos);
+		blkfilter_end(pos, bio, BLK_STS_NOTSUPP);
+		return true;
+	}
 	return rd_take(job, bio, pos);
 }
 

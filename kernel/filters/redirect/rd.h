@@ -309,6 +309,7 @@ struct rd_flush {
  * @sectors: of its range.
  * @whole:   the range is the device.
  * @copies_data: it is a migration.
+ * @no_atomic: atomic writes of more than a logical block fail.
  * @target:  see above.
  * @mode:    enum rd_mode.
  * @wq:      its own, so that levels of stacked devices never wait for each other;
@@ -375,6 +376,7 @@ struct rd_job {
 	sector_t sectors;
 	bool whole;
 	bool copies_data;
+	bool no_atomic;
 	struct rd_target target;
 	enum rd_mode mode;
 	struct workqueue_struct *wq;

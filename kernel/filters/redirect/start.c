@@ -103,6 +103,7 @@ struct rd_job *rd_job_new(struct rd_filter *rd,
 	memcpy(job->id, start->id, sizeof(job->id));
 	job->copies_data = start->mode != BLKFILTER_REDIRECT_ONLY;
 	job->blocking = start->mode == BLKFILTER_REDIRECT_WRITE_BLOCKING;
+	job->no_atomic = start->flags & BLKFILTER_REDIRECT_NO_ATOMIC;
 	job->rate = start->rate;
 	job->in_flight = start->in_flight ?: RD_IN_FLIGHT;
 	ret = rd_job_init(job, start);

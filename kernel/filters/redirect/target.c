@@ -45,7 +45,8 @@ static int rd_target_suits(const struct rd_job *job, u32 *refused)
 	if (bdev_logical_block_size(bdev) != queue_logical_block_size(source))
 		return rd_refuse(refused, BLKFILTER_REDIRECT_TARGET_BLOCK_SIZE,
 				 -EOPNOTSUPP);
-	if (!bf_atomic_suits(source, bdev_get_queue(bdev),
+	if (!job->no_atomic &&
+	    !bf_atomic_suits(source, bdev_get_queue(bdev),
 			     job->start - rd_target_start(target)))
 		return rd_refuse(refused, BLKFILTER_REDIRECT_TARGET_ATOMIC,
 				 -EOPNOTSUPP);

@@ -89,6 +89,13 @@ TEST_F(RedirectRequest, of_a_redirect_alone_has_nothing_of_a_migration) {
                   "--" + name + " is for migrations: with --mode only nothing is copied");
 }
 
+TEST_F(RedirectRequest, may_give_up_atomic_writes) {
+    for (const std::string mode : {"write-blocking", "only"}) {
+        EXPECT_FALSE(request({{"target", "sdb"}, {"mode", mode}}).no_atomic_writes);
+        EXPECT_TRUE(request({{"target", "sdb"}, {"mode", mode}, {"no-atomic-writes", "1"}}).no_atomic_writes);
+    }
+}
+
 TEST_F(RedirectRequest, of_what_is_interposed_likewise) {
     const auto wanted = wish({{"target", "/dev/mapper/x"}, {"mode", "interpose"}});
     EXPECT_EQ(wanted.request.mode, Mode::only);

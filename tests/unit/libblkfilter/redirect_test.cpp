@@ -128,9 +128,10 @@ TEST_F(RedirectTest, starts_with_all_that_is_given) {
                                    .bytes_per_second = 1000,
                                    .in_flight = 4,
                                    .limit = 250ms,
-                                   .id = id}));
+                                   .id = id,
+                                   .no_atomic_writes = true}));
     EXPECT_EQ(kernel.started.mode, std::uint32_t{BLKFILTER_REDIRECT_ONLY});
-    EXPECT_EQ(kernel.started.flags, 0U);
+    EXPECT_EQ(kernel.started.flags, BLKFILTER_REDIRECT_NO_ATOMIC);
     EXPECT_GE(kernel.started.target, 0);
     EXPECT_EQ(kernel.started.first_sector, 8U);
     EXPECT_EQ(kernel.started.sectors, 16U);

@@ -27,7 +27,7 @@ STATES = "created running paused ready standby pending redirected aborting faile
  RECORD_IN_FORCE, RECORD_NONE, RECORD_DAMAGED, RECORD_VERSION, RECORD_OTHER_ID, RECORD_OTHER_SIZE, RECORD_OTHER_DEVICE,
  RECORD_CONCLUDED, RECORD_WRITTEN, NOT_BELOW) = range(14, 32)  # fmt: skip
 FUA, UNSEEN, RECORDED, RECORD_BEHIND, CONTINUED, INTERPOSED = 1, 2, 4, 8, 16, 32
-NO_RECORD, RECORD, CONTINUE, INTERPOSE = 1, 2, 4, 8
+NO_RECORD, RECORD, CONTINUE, INTERPOSE, NO_ATOMIC = 1, 2, 4, 8, 16
 WITHDRAW = 1  # flag of BELOW
 NO_FREEZE = 1  # flag of FINISH
 SET_RATE, SET_IN_FLIGHT, SET_MODE = 1, 2, 4
@@ -80,6 +80,15 @@ def content(name: str, size: int = -1) -> bytes:
     subprocess.check_call(["blockdev", "--flushbufs", f"/dev/{name}"])
     with open(f"/dev/{name}", "rb") as file:
         return file.read(size)
+
+
+def flushes(name: str) -> int:
+    """That a disk, or a partition's, has done."""
+    folder = os.path.realpath(f"/sys/class/block/{name}")
+    if os.path.exists(f"{folder}/partition"):
+        folder = os.path.dirname(folder)
+    with open(f"{folder}/stat") as file:
+        return int(file.read().split()[15])
 
 
 def states_of(events) -> list[str]:

@@ -332,7 +332,7 @@ struct Argument {
 /// A command, filterctl NOUN NAME, and the function of the plugin that runs it.
 template <class Class>
 struct Command {
-    static constexpr std::size_t most_arguments = 8;
+    static constexpr std::size_t most_arguments = 12;
 
     const char* name{};
     const char* description{};

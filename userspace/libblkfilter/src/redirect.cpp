@@ -86,7 +86,7 @@ std::string_view reason_of(std::uint32_t refused) {
     case BLKFILTER_REDIRECT_SOURCE_INTEGRITY:
         return "the source has integrity data";
     case BLKFILTER_REDIRECT_TARGET_ATOMIC:
-        return "the target cannot do the atomic writes of the source";
+        return "the target cannot do the atomic writes of the source (no-atomic-writes gives them up)";
     case BLKFILTER_REDIRECT_TARGET_NO_BLOCK:
         return "the target is no block device";
     case BLKFILTER_REDIRECT_TARGET_CRYPTO:
@@ -208,7 +208,8 @@ std::uint32_t start_flags_of(const StartRequest& request) {
     return (request.no_record ? BLKFILTER_REDIRECT_NO_RECORD : 0) |
            (request.record ? BLKFILTER_REDIRECT_RECORD : 0) |
            (request.continues ? BLKFILTER_REDIRECT_CONTINUE : 0) |
-           (request.interposes ? BLKFILTER_REDIRECT_INTERPOSE : 0);
+           (request.interposes ? BLKFILTER_REDIRECT_INTERPOSE : 0) |
+           (request.no_atomic_writes ? BLKFILTER_REDIRECT_NO_ATOMIC : 0);
 }
 
 std::optional<RecordStatus> record_of(const blkfilter_redirect_status& raw) {

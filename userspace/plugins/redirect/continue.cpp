@@ -195,7 +195,8 @@ void Migrations::continue_one(const Redirection& redirection, const Source& sour
                                              .in_flight = record.in_flight,
                                              .id = record.id,
                                              .record = place.node,
-                                             .continues = true});
+                                             .continues = true,
+                                             .no_atomic_writes = record.no_atomic_writes});
         if (!done)
             throw Failure{done.error().code,
                           fmt::format("the migration of {} to {} is not continued: {}{}", source.name,

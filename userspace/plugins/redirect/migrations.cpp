@@ -154,6 +154,7 @@ void Migrations::start(const Redirection& redirection, const Source& source, Wis
                   .mode = request.mode,
                   .bytes_per_second = request.bytes_per_second,
                   .in_flight = request.in_flight,
+                  .no_atomic_writes = request.no_atomic_writes,
                   .started = now_as_text(),
                   .cuts_over_itself = wish.cuts_over_itself,
                   .cut_over = request.mode == redirect::Mode::only ? now_as_text() : ""};

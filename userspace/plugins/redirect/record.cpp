@@ -40,6 +40,7 @@ json to_json(const Record& record) {
             {"mode", static_cast<std::uint32_t>(record.mode)},
             {"rate", record.bytes_per_second},
             {"in_flight", record.in_flight},
+            {"no_atomic_writes", record.no_atomic_writes},
             {"started", record.started},
             {"cuts_over_itself", record.cuts_over_itself},
             {"cut_over", record.cut_over}};
@@ -61,6 +62,7 @@ Record record_of(const json& from) {
         .mode = static_cast<blkfilter::redirect::Mode>(from.value("mode", std::uint32_t{0})),
         .bytes_per_second = from.value("rate", std::uint64_t{0}),
         .in_flight = from.value("in_flight", std::uint32_t{0}),
+        .no_atomic_writes = from.value("no_atomic_writes", false),
         .started = from.at("started"),
         .cuts_over_itself = from.at("cuts_over_itself"),
         .cut_over = from.at("cut_over")};

@@ -31,6 +31,7 @@ struct Record {
     blkfilter::redirect::Mode mode{blkfilter::redirect::Mode::only};
     std::uint64_t bytes_per_second{}; ///< the limit; 0: none
     std::uint32_t in_flight{};        ///< likewise; 0: the kernel's default
+    bool no_atomic_writes{};          ///< of more than a logical block
     std::string started{};            ///< "2026-11-21T12:00:00Z"
     bool cuts_over_itself{};          ///< as soon as it is ready
     /// When the cut-over began, or the redirect; empty: it did not. It is on the disk before anything of it

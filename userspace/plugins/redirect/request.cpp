@@ -63,6 +63,7 @@ Source source_of(const Call& call) {
 Wish wish_of(const Call& call, const Roots& roots) {
     Wish wish{.request = {.target = node_of(call.text("target")),
                           .mode = mode_of(call.text("mode", "write-blocking"))}};
+    wish.request.no_atomic_writes = call.boolean("no-atomic-writes");
     if (wish.request.mode == Mode::only) {
         refuse_for_a_redirect_alone(call);
         wish.place.kind = Place::Kind::none;

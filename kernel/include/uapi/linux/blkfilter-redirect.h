@@ -128,7 +128,8 @@ enum blkfilter_redirect_mode {
 /**
  * struct blkfilter_redirect_start - argument of BLKFILTER_REDIRECT_START
  * @size:          see above; 80 is enough where there is no @record.
- * @flags:         BLKFILTER_REDIRECT_NO_RECORD, _RECORD, _CONTINUE, _INTERPOSE.
+ * @flags:         BLKFILTER_REDIRECT_NO_RECORD, _RECORD, _CONTINUE, _INTERPOSE,
+ *                 _NO_ATOMIC.
  * @mode:          &enum blkfilter_redirect_mode.
  * @target:        descriptor of the target, open for reading and writing.  The
  *                 kernel opens it again, exclusively, and keeps it.
@@ -197,6 +198,11 @@ struct blkfilter_redirect_start {
  * meanwhile.  Without this flag such a target is refused: it lies on the source.
  */
 #define BLKFILTER_REDIRECT_INTERPOSE	(1U << 3)
+/*
+ * The target need not do the source's atomic writes (RWF_ATOMIC): from the start on, while
+ * there still is a way back, those of more than a logical block fail with EOPNOTSUPP.
+ */
+#define BLKFILTER_REDIRECT_NO_ATOMIC	(1U << 4)
 
 /**
  * struct blkfilter_redirect_status - argument of BLKFILTER_REDIRECT_STATUS
