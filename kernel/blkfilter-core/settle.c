@@ -21,6 +21,9 @@
 #include <linux/slab.h>
 #include "core.h"
 
+/* One write that hangs is not to stop a disk for as long as it takes. */
+#define BF_DRAIN_MOST	HZ
+
 static unsigned int settle_seconds = 60;
 module_param(settle_seconds, uint, 0644);
 MODULE_PARM_DESC(settle_seconds,
@@ -95,12 +98,32 @@ void bf_settle_begin(struct bf_dev *dev, bool settled, bool was_idle)
  * Is no write in flight?  As bdev_start_io_acct() counts them (6.1, 6.12); with a
  * queue only 6.12 does, in blk_account_io_start().
  */
-static bool bf_idle(struct block_device *bdev)
+static int bf_in_flight(struct block_device *bdev)
 {
 	int cpu, n = 0;
 
 	for_each_possible_cpu(cpu)
 		n += part_stat_local_read_cpu(bdev, in_flight[WRITE], cpu);
+	return n;
+}
+
+/*
+ * Each write is counted where it was sent to, or (nvme's multipath) at the disk.  Those of
+ * a disk may come by its partitions, and the other way round: see bf_settle_concerns().
+ */
+static bool bf_idle(struct block_device *bdev)
+{
+	struct gendisk *disk = bdev->bd_disk;
+	struct block_device *part;
+	unsigned long no;
+	int n = bf_in_flight(disk->part0);
+
+	if (bdev != disk->part0)
+		return n + bf_in_flight(bdev) <= 0;
+	rcu_read_lock();
+	xa_for_each_start(&disk->part_tbl, no, part, 1)
+		n += bf_in_flight(part);
+	rcu_read_unlock();
 	return n <= 0;
 }
 
@@ -109,11 +132,12 @@ static bool bf_idle(struct block_device *bdev)
  * @dev:   the device.
  * @gates: its disk's, closed by bf_gates_close() with counts.
  *
- * Sleeps until the gates' limit at most, of which an attach does not fail.
+ * Sleeps, for a second and until the gates' limit at most: an attach does not fail of it.
  * Return: is there none?
  */
 bool bf_settle_drain(struct bf_dev *dev, const struct bf_gates *gates)
 {
+	unsigned long until = jiffies + BF_DRAIN_MOST;
 	struct block_device *bdev;
 	bool idle;
 
@@ -124,7 +148,8 @@ bool bf_settle_drain(struct bf_dev *dev, const struct bf_gates *gates)
 	if (!bdev)
 		return false;
 	/* Nobody wakes us when a bio that we have not seen completes. */
-	while (!(idle = bf_idle(bdev)) && bf_gates_time_left(gates))
+	while (!(idle = bf_idle(bdev)) && bf_gates_time_left(gates) &&
+	       time_before(jiffies, until))
 		usleep_range(1000, 2000);
 	bf_dev_unpin(bdev);
 	return idle;

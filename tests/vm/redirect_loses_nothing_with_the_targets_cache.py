@@ -6,12 +6,14 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 
 from blkfilter import expect, expect_errno, wait_until
 from redirect import BACKGROUND, BLOCKING, Redirect, content, flushes, parameter, remap
 
-a, d, fro, onto = sys.argv[1:]
+a, d, fro, onto, bad = sys.argv[1:]
+bad = f"/dev/{bad}"
 chance = random.Random(int(os.environ["SEED"]))
 SECTORS, BLOCKS = 16376, 2047
 good = f"0 16384 linear /dev/{d} 0"
@@ -86,7 +88,7 @@ for mode in BLOCKING, BACKGROUND:
     if content(a, SECTORS * 512) != content(d, SECTORS * 512):
         sys.exit("they were not the same at the cut-over")
 
-print("--- it is flushed from time to time, and then nothing has to be copied")
+print("--- it is flushed from time to time, and then no more has to be copied than the last one covers")
 
 parameter("target_flush", 1)
 begun(BLOCKING)
@@ -100,7 +102,30 @@ remap("onto", "0 16384 error")
 put(fro, 0)
 wait_until("it is seen to fail", lambda: redirect.status()["error"], 20)
 time.sleep(1)
-expect(64 << 10, redirect.status()["remaining"], "bytes that are to be copied again")
+expect(2 * 64 << 10, redirect.status()["remaining"], "bytes that are to be copied again")
+remap("onto", good)
+the_same()
+redirect.cancel()
+
+print("--- it is lost before a flush that has nothing to do any more, and what was sent before it fails after it, in the end")
+SLOW = 1500  # block, on the half that fails in 4 s
+begun(BLOCKING)
+place = chance.randrange(64, 1000)
+old = put(fro, place)
+time.sleep(3)
+remap("onto", f"0 8192 linear /dev/{d} 0\n8192 8192 delay {bad} 0 0 {bad} 0 4000 {bad} 0 0")
+writer = threading.Thread(target=put, args=(fro, SLOW))
+writer.start()
+time.sleep(0.3)
+# Two flushes, of which the second one covers something else.
+for block in place, 17:
+    before = flushes(d)
+    put(fro, block)
+    wait_until("it is flushed", lambda: flushes(d) > before, 20)
+expect(0, redirect.status()["error"], "error before the slow write has failed")
+put(d, place, old)
+writer.join()
+wait_until("it is seen to fail", lambda: redirect.status()["error"], 20)
 remap("onto", good)
 the_same()
 redirect.cancel()

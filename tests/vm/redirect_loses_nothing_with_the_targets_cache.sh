@@ -22,10 +22,13 @@ dmsetup create from --table "0 16376 linear /dev/$a 0"
 on_exit remove_dm from
 dmsetup create onto --table "0 16384 linear /dev/$d 0"
 on_exit remove_dm onto
+modprobe dm-delay
+dmsetup create bad --table "0 16384 error"
+on_exit remove_dm bad
 modprobe loop
 truncate -s 8M /tmp/one /tmp/two
 losetup /dev/loop0 /tmp/one
 on_exit losetup --detach /dev/loop0
 on_exit end_redirects
 
-python3 "$SRC/tests/vm/redirect_loses_nothing_with_the_targets_cache.py" "$a" "$d" "$(dm_disk from)" "$(dm_disk onto)"
+python3 "$SRC/tests/vm/redirect_loses_nothing_with_the_targets_cache.py" "$a" "$d" "$(dm_disk from)" "$(dm_disk onto)" "$(dm_disk bad)"

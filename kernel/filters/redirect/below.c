@@ -69,19 +69,40 @@ static void rd_below_tell(struct rd_below *below, struct bio *bio)
 	spin_unlock_irqrestore(&below->lock, flags);
 }
 
-static void rd_below_clone_end(struct bio *clone)
+/* The clone has done what its bio asks for; returns that. */
+static struct bio *rd_below_done(struct bio *clone)
 {
 	struct bio *bio = clone->bi_private;
-	struct rd_below *below = rd_below_of(bio->bi_bdev->bd_disk);
 
 	if (clone->bi_status)
 		bio->bi_status = clone->bi_status;
 	bio_put(clone);
-	if (op_is_write(bio_op(bio)) && bio_sectors(bio) &&
-	    !READ_ONCE(below->rd->interposed) && !rd_fault(RD_BELOW_UNTOLD))
-		rd_below_tell(below, bio);
-	else
-		rd_below_end(below, bio);
+	return bio;
+}
+
+static void rd_below_seen_end(struct bio *clone)
+{
+	struct bio *bio = rd_below_done(clone);
+
+	rd_below_end(rd_below_of(bio->bi_bdev->bd_disk), bio);
+}
+
+static void rd_below_unseen_end(struct bio *clone)
+{
+	struct bio *bio = rd_below_done(clone);
+
+	rd_below_tell(rd_below_of(bio->bi_bdev->bd_disk), bio);
+}
+
+/*
+ * Are the others to be told of a bio?  Decided when it is sent: its completion may come after
+ * the instant at which that changes.  To tell them without need does no harm.
+ */
+static bool rd_below_is_unseen(const struct rd_below *below,
+			       const struct bio *bio)
+{
+	return op_is_write(bio_op(bio)) && bio_sectors(bio) &&
+	       !READ_ONCE(below->rd->interposed) && !rd_fault(RD_BELOW_UNTOLD);
 }
 
 /* The source may be smaller by now than we know: what lies behind it is another's. */
@@ -119,7 +140,8 @@ static void rd_below_submit_bio(struct bio *bio)
 		return;
 	}
 	clone->bi_private = bio;
-	clone->bi_end_io = rd_below_clone_end;
+	clone->bi_end_io = rd_below_is_unseen(below, bio) ? rd_below_unseen_end :
+							   rd_below_seen_end;
 	if (rd_fault(RD_BELOW_NO_FLUSH))
 		clone->bi_opf &= ~(REQ_PREFLUSH | REQ_FUA);
 	if (bio_sectors(bio) && !rd_fault(RD_BELOW_ON_DISK))

@@ -193,13 +193,8 @@ static int rd_wait_over(struct rd_job *job)
 
 static int rd_cancel(struct rd_job *job)
 {
-	enum rd_mode mode;
-
-	if (!rd_job_end(job, BLKFILTER_REDIRECT_CONCLUDED, 0)) {
-		mode = READ_ONCE(job->mode);
-		if (mode == RD_REDIRECT || mode == RD_DECIDE)
-			return -EBUSY;
-	}
+	if (rd_job_end(job, BLKFILTER_REDIRECT_CONCLUDED, 0) == RD_STAYS)
+		return -EBUSY;
 	return rd_wait_over(job);
 }
 

@@ -5,8 +5,10 @@
  * What a target with a volatile cache has acknowledged it may lose all the same, until it
  * has been flushed.  So regions that were written to are loose until a flush has covered
  * them; one is sent from time to time.  Whenever the target fails, its flush included,
- * what is loose is dirty, and is copied once more.  One that loses its cache without any
- * failure being seen loses the data of a file system as well.
+ * what is loose is dirty, and is copied once more; and what the last flush has covered: the
+ * target may have lost its cache before it, had nothing to flush, and said so only later,
+ * by what was sent before the flush had ended.  One that loses its cache without any failure
+ * being seen loses the data of a file system as well.
  */
 #include <linux/bitmap.h>
 #include <linux/mm.h>
@@ -86,6 +88,7 @@ static void rd_flush_end(struct bio *bio)
 	bio_uninit(bio);
 	spin_lock_irqsave(&job->lock, flags);
 	job->flush.ended++;
+	job->flush.ended_at = jiffies;
 	job->flush.error = blk_status_to_errno(status);
 	if (status)
 		rd_target_failed(job, status);
@@ -98,19 +101,64 @@ static void rd_flush_end(struct bio *bio)
 	spin_unlock_irqrestore(&job->lock, flags);
 }
 
+/*
+ * Is something still on its way to the target that was sent before the last flush had ended?
+ * What becomes of it says whether that flush was good.  Under the lock.
+ */
+bool rd_flush_is_doubtful(struct rd_job *job)
+{
+	struct rd_io *io = list_first_entry_or_null(&job->both, struct rd_io, link);
+	struct rd_range *range = rd_range_first(&job->copies, 0, job->sectors);
+	unsigned long ended_at = job->flush.ended_at;
+	struct rd_copy *copy;
+
+	if (job->flush.lost || job->flush.merging ||
+	    (io && time_before_eq(io->since, ended_at)))
+		return true;
+	for (; range; range = rd_range_next(range, 0, job->sectors)) {
+		copy = container_of(range, struct rd_copy, range);
+		/* Pairs with rd_copy_send_write(). */
+		if (smp_load_acquire(&copy->state) == RD_COPY_WRITING &&
+		    time_before_eq(copy->since, ended_at))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The next flush covers what is loose.  What becomes loose meanwhile may be covered, too; it
+ * was acknowledged before the flush is sent.
+ */
+static void rd_flush_cover(struct rd_job *job)
+{
+	size_t words = BITS_TO_LONGS(job->regions), at = 0, end;
+	struct rd_flush *flush = &job->flush;
+	bool keep;
+
+	spin_lock_irq(&job->lock);
+	flush->some = false;
+	keep = rd_flush_is_doubtful(job);
+	while (flush->loose && at < words) {
+		for (end = min(at + RD_MERGE_WORDS, words); at < end; at++) {
+			if (!keep)
+				flush->covered[at] = 0;
+			flush->covered[at] |= flush->loose[at];
+			flush->loose[at] = 0;
+		}
+		spin_unlock_irq(&job->lock);
+		cond_resched();
+		spin_lock_irq(&job->lock);
+	}
+	spin_unlock_irq(&job->lock);
+}
+
 /* The target may make its sender sleep: not the one who counts the time. */
 void rd_flush_work(struct work_struct *work)
 {
 	struct rd_flush *flush = container_of(work, struct rd_flush, work);
 	struct rd_job *job = container_of(flush, struct rd_job, flush);
 
-	/* The flush before has succeeded; or all of it is dirty. */
-	if (flush->covered)
-		bitmap_zero(flush->covered, job->regions);
-	spin_lock_irq(&job->lock);
-	swap(flush->loose, flush->covered);
-	flush->some = false;
-	spin_unlock_irq(&job->lock);
+	rd_flush_cover(job);
 	bio_init(&flush->bio, job->target.bdev, NULL, 0,
 		 REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
 	flush->bio.bi_private = job;
@@ -188,13 +236,13 @@ int rd_flush_target(struct rd_job *job, u32 limit_ms)
 static void rd_merge_words(struct rd_job *job, size_t at, size_t end)
 {
 	unsigned long *loose = job->flush.loose, *covered = job->flush.covered;
-	/* A flush that has succeeded has left its map as it was. */
-	bool open = rd_flushes(job) || job->flush.error;
 	u64 more = 0;
 
 	for (; at < end; at++) {
-		unsigned long mask = loose[at] | (open ? covered[at] : 0);
+		unsigned long mask = loose[at];
 
+		if (!rd_fault(RD_FORGET_COVERED))
+			mask |= covered[at];
 		mask &= ~job->dirty[at];
 		more += hweight_long(mask);
 		job->dirty[at] |= mask;

@@ -276,29 +276,6 @@ void rd_io_work(struct work_struct *work)
 /* --- taking --- */
 
 /*
- * There is neither a record nor a place.  A migration ends rather than that the write
- * fails; it must not go on unseen, as a copy may read what it is about to change.  What
- * is redirected waits, where it may.
- */
-static bool rd_take_nowhere(struct rd_job *job, struct bio *bio,
-			    struct blkfilter_pos pos)
-{
-	bool nowait = bio->bi_opf & REQ_NOWAIT;
-	enum rd_mode mode;
-
-	rd_job_end(job, BLKFILTER_REDIRECT_FAILED, -ENOMEM);
-	mode = READ_ONCE(job->mode);
-	if (mode != RD_REDIRECT && mode != RD_DECIDE)
-		return false;
-	blkfilter_take(job->flt, bio, pos);
-	if (nowait || current->bio_list)
-		blkfilter_end(pos, bio, nowait ? BLK_STS_AGAIN : BLK_STS_RESOURCE);
-	else
-		rd_io_go(rd_io_new(job, bio, pos, GFP_NOIO));
-	return true;
-}
-
-/*
  * Must whatever sending a bio waits for not be waited for in this task?  Below what is
  * interposed the source's disk comes once more: its own worker, which lets bios go on
  * there, must not wait for them up here.  It is not known by name: any worker may be it.
@@ -307,6 +284,26 @@ static bool rd_must_not_wait(const struct rd_job *job, bool nowait)
 {
 	return nowait ||
 	       (job->target.interposed && current->flags & PF_WQ_WORKER);
+}
+
+/*
+ * There is neither a record nor a place.  A migration ends rather than that the write
+ * fails; it must not go on unseen, as a copy may read what it is about to change.  What
+ * is redirected waits, where it may.
+ */
+static bool rd_take_nowhere(struct rd_job *job, struct bio *bio,
+			    struct blkfilter_pos pos)
+{
+	bool nowait = bio->bi_opf & REQ_NOWAIT;
+
+	if (rd_job_end(job, BLKFILTER_REDIRECT_FAILED, -ENOMEM) != RD_STAYS)
+		return false;
+	blkfilter_take(job->flt, bio, pos);
+	if (rd_must_not_wait(job, nowait) || current->bio_list)
+		blkfilter_end(pos, bio, nowait ? BLK_STS_AGAIN : BLK_STS_RESOURCE);
+	else
+		rd_io_go(rd_io_new(job, bio, pos, GFP_NOIO));
+	return true;
 }
 
 /*

@@ -4,7 +4,11 @@
  */
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/srcu.h>
 #include "rd.h"
+
+/* Tasks in rd_take(). */
+DEFINE_STATIC_SRCU(rd_senders);
 
 #define RD_ALTITUDE	(250000ULL * BLKFILTER_ALTITUDE_UNIT)
 
@@ -78,6 +82,8 @@ static bool rd_submit_bio(struct blkfilter *flt, struct bio *bio,
 			  struct blkfilter_pos pos)
 {
 	struct rd_job *job = rd_of(flt)->job;
+	bool taken;
+	int sender;
 
 	if (!job)
 		return false;
@@ -91,7 +97,14 @@ static bool rd_submit_bio(struct blkfilter *flt, struct bio *bio,
 		blkfilter_end(pos, bio, BLK_STS_NOTSUPP);
 		return true;
 	}
-	return rd_take(job, bio, pos);
+	/*
+	 * What is sent from here may be done, and the filter be gone, while the sender still
+	 * sleeps in a driver: the module waits for him.
+	 */
+	sender = srcu_read_lock(&rd_senders);
+	taken = rd_take(job, bio, pos);
+	srcu_read_unlock(&rd_senders, sender);
+	return taken;
 }
 
 /* --- points --- */
@@ -231,7 +244,7 @@ static void rd_resized(struct blkfilter *flt, sector_t sectors)
 {
 	struct rd_job *job = rd_job_get(rd_of(flt));
 
-	rd_below_resized(rd_of(flt), sectors);
+	rd_below_resized(rd_of(flt));
 	if (!job)
 		return;
 	if (job->copies_data && sectors != job->sectors)
@@ -389,7 +402,8 @@ static void __exit rd_exit(void)
 	blkfilter_unregister(&rd_operations);
 	rd_belows_wait();
 	rd_jobs_exit();
-	/* The last completions may still be on their way out. */
+	synchronize_srcu(&rd_senders);
+	/* The last senders and completions may still be on their way out. */
 	synchronize_rcu();
 	rd_ios_exit();
 }

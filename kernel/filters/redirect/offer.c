@@ -18,7 +18,7 @@ void rd_below_end_work(struct work_struct *work)
 
 /*
  * It ends, in a moment, whoever has it open: bios fail from now on, and nobody opens it any
- * more.  Any context; under rd_filter.lock, or whoever calls keeps it.
+ * more.  Under rd_filter.lock, as who finds that it ends counts on the work being queued.
  */
 static void rd_below_ends(struct rd_below *below)
 {
@@ -50,7 +50,7 @@ void rd_below_remove(struct rd_filter *rd)
 
 	if (!below)
 		return;
-	rd_below_ends(below);
+	rd_below_leave(rd);
 	flush_work(&below->ending);
 	spin_lock_irq(&rd->lock);
 	rd->below = NULL;
@@ -83,7 +83,7 @@ static int rd_below_withdraw(struct rd_filter *rd)
 	mutex_lock(&below->disk->open_mutex);
 	open = atomic_read(&below->disk->part0->bd_openers);
 	if (!open)
-		rd_below_ends(below);
+		rd_below_leave(rd);
 	mutex_unlock(&below->disk->open_mutex);
 	if (open)
 		return -EBUSY;
@@ -97,7 +97,6 @@ static int rd_below_withdraw(struct rd_filter *rd)
 static int rd_below_offer(struct rd_filter *rd)
 {
 	struct rd_below *below = rd_below_new(rd);
-	sector_t sectors;
 	int ret;
 
 	if (IS_ERR(below))
@@ -112,10 +111,7 @@ static int rd_below_offer(struct rd_filter *rd)
 	rd->below = below;
 	spin_unlock_irq(&rd->lock);
 	/* Whatever has changed until now, nobody could tell it. */
-	rcu_read_lock();
-	sectors = bdev_nr_sectors(READ_ONCE(rd->flt.bdev));
-	rcu_read_unlock();
-	rd_below_resized(rd, sectors);
+	rd_below_resized(rd);
 	if (!READ_ONCE(rd->leaving))
 		return 0;
 	rd_below_remove(rd);
@@ -129,10 +125,14 @@ out_put:
 	return ret;
 }
 
-/* rd_below_resized() - the source has another size; sleeps */
-void rd_below_resized(struct rd_filter *rd, sector_t sectors)
+/* The last one to read the source's size is the last one to set it. */
+static DEFINE_MUTEX(rd_below_sizes);
+
+/* rd_below_resized() - the source may have another size; sleeps */
+void rd_below_resized(struct rd_filter *rd)
 {
 	struct gendisk *disk = NULL;
+	sector_t sectors;
 
 	spin_lock_irq(&rd->lock);
 	if (rd->below && !test_bit(0, &rd->below->ended)) {
@@ -142,7 +142,12 @@ void rd_below_resized(struct rd_filter *rd, sector_t sectors)
 	spin_unlock_irq(&rd->lock);
 	if (!disk)
 		return;
+	mutex_lock(&rd_below_sizes);
+	rcu_read_lock();
+	sectors = bdev_nr_sectors(READ_ONCE(rd->flt.bdev));
+	rcu_read_unlock();
 	set_capacity_and_notify(disk, sectors);
+	mutex_unlock(&rd_below_sizes);
 	put_disk(disk);
 }
 

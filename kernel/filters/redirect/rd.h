@@ -113,6 +113,12 @@ static inline struct rd_filter *rd_of(struct blkfilter *flt)
 	return container_of(flt, struct rd_filter, flt);
 }
 
+/* What rd_job_end() comes to. */
+enum rd_end {
+	RD_ENDS,	/* in a moment; it may have been ending already */
+	RD_STAYS,	/* it is redirected, or just about to be */
+};
+
 /* What a bio of the source meets. */
 enum rd_mode {
 	RD_PASS,	/* nothing */
@@ -272,15 +278,17 @@ struct rd_place {
  * @work:    sends it.
  * @bio:     it.
  * @since:   when it began, in jiffies.
+ * @ended_at: when the last one ended, in jiffies.
  * @begun, @ended: how many; they differ while one is under way.
  * @wanted:  another one is to begin when it has ended.
  * @error:   of the last one: a negative errno, or 0.
  * @some:    @loose is not empty.
- * @lost:    the target may have lost its cache: what is loose is to be copied again;
- *           @merging: that is being noted.
+ * @lost:    the target may have lost its cache: what is loose, and what the last flush
+ *           covers, is to be copied again; @merging: that is being noted.
  * @loose:   by region: written since the last flush began.  NULL: the target has no
  *           volatile cache.
- * @covered: by region: what the last flush covers.
+ * @covered: by region: what the last flush covers; and what earlier ones do, while it is
+ *           not known that they were good, see rd_flush_is_doubtful().
  *
  * All but @work and @bio under rd_job.lock.
  */
@@ -288,6 +296,7 @@ struct rd_flush {
 	struct work_struct work;
 	struct bio bio;
 	unsigned long since;
+	unsigned long ended_at;
 	u32 begun;
 	u32 ended;
 	bool wanted;
@@ -487,7 +496,7 @@ struct rd_job *rd_job_get(struct rd_filter *rd);
 void rd_job_put(struct rd_job *job);
 void rd_job_tell(struct rd_job *job, u32 from, u32 error);
 void rd_job_update(struct rd_job *job);
-bool rd_job_end(struct rd_job *job, u32 state, int error);
+enum rd_end rd_job_end(struct rd_job *job, u32 state, int error);
 void rd_job_ends(struct rd_job *job, u32 state, int error);
 bool rd_source_is_open(struct rd_job *job);
 void rd_job_wait(struct rd_job *job);
@@ -543,7 +552,7 @@ void rd_below_end_work(struct work_struct *work);
 void rd_below_leave(struct rd_filter *rd);
 void rd_below_remove(struct rd_filter *rd);
 bool rd_below_is_open(struct rd_filter *rd);
-void rd_below_resized(struct rd_filter *rd, sector_t sectors);
+void rd_below_resized(struct rd_filter *rd);
 int rd_ctl_below(struct rd_filter *rd, u8 __user *buf, u32 *plen);
 
 /* --- io.c --- */
@@ -672,6 +681,7 @@ void rd_flush_work(struct work_struct *work);
 void rd_loosen(struct rd_job *job, const struct rd_range *range);
 bool rd_flush_begin(struct rd_job *job);
 bool rd_flush_is_late(const struct rd_job *job);
+bool rd_flush_is_doubtful(struct rd_job *job);
 void rd_flush_merge(struct rd_job *job);
 int rd_flush_target(struct rd_job *job, u32 limit_ms);
 

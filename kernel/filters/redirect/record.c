@@ -4,8 +4,13 @@
  * record.h.
  */
 #include <linux/bitmap.h>
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include "rd.h"
+
+/* What the target was sent before a flush is done soon after it, or is not worth waiting for. */
+#define RD_CERTAIN_TRIES	100
+#define RD_CERTAIN_MS		20
 
 /* Regions: from 512 KiB on, as many as fit. */
 #define RD_RECORD_SHIFT_MIN	(19 - SECTOR_SHIFT)
@@ -227,17 +232,22 @@ int rd_record_begin(struct rd_job *job)
  *
  * Nobody knows where: all of it is marked, so that whoever continues later, when the
  * kernel has forgotten, copies everything.  Which device is the current one remains.
+ *
+ * Return: false: it may still be written when this has returned.
  */
-void rd_record_distrust(struct rd_job *job)
+bool rd_record_distrust(struct rd_job *job)
 {
 	struct rd_record *record = &job->record;
+	int ret;
 
 	if (rd_record_redirected(record) || rd_fault(RD_KEEP_TRUST))
-		return;
+		return true;
 	bitmap_fill(record->marked, record->regions);
-	if (rd_record_write(job, 0, rd_target_timeout()))
+	ret = rd_record_write(job, 0, rd_target_timeout());
+	if (ret)
 		pr_warn("%s: the record lacks what was written without it: it must not be continued\n",
 			job->target.source->disk_name);
+	return ret != -ETIMEDOUT;
 }
 
 /* --- marks that may go --- */
@@ -333,6 +343,23 @@ static int rd_flush_source(struct rd_job *job)
 	return rd_source_io(job, &bio);
 }
 
+/* Waits a little until it is.  Nobody wakes us: it is soon, or the next sweep's. */
+static bool rd_flush_becomes_certain(struct rd_job *job)
+{
+	int tries = RD_CERTAIN_TRIES;
+	bool certain;
+
+	do {
+		spin_lock_irq(&job->lock);
+		certain = !rd_flush_is_doubtful(job);
+		spin_unlock_irq(&job->lock);
+		if (certain)
+			return true;
+		msleep(RD_CERTAIN_MS);
+	} while (--tries);
+	return false;
+}
+
 /*
  * Marks go where nothing has been written since the sweep before, nothing is dirty, and
  * both sides were flushed since.  A write that comes there from then on waits for a new
@@ -353,7 +380,8 @@ static void rd_record_sweep_once(struct rd_job *job)
 		return;
 	if (!rd_fault(RD_CLEAN_UNFLUSHED) &&
 	    (READ_ONCE(job->quiet) || rd_flush_source(job) ||
-	     rd_flush_target(job, jiffies_to_msecs(rd_target_timeout()))))
+	     rd_flush_target(job, jiffies_to_msecs(rd_target_timeout())) ||
+	     !rd_flush_becomes_certain(job)))
 		return;
 	if (rd_record_look(job, true, errors))
 		rd_record_ask(job);

@@ -118,7 +118,7 @@ u32 rd_record_sum(struct rd_record *record);
 /* --- record.c --- */
 int rd_record_init(struct rd_job *job);
 int rd_record_begin(struct rd_job *job);
-void rd_record_distrust(struct rd_job *job);
+bool rd_record_distrust(struct rd_job *job);
 void rd_record_free(struct rd_job *job);
 bool rd_record_admits(struct rd_job *job, struct rd_io *io);
 void rd_record_touch(struct rd_job *job, sector_t first, sector_t last);

@@ -140,6 +140,7 @@ static int rd_instant_start(struct rd_filter *rd)
 	spin_lock(&job->lock);
 	job->started_ns = ktime_get_boottime_ns();
 	job->flush.since = jiffies;
+	job->flush.ended_at = jiffies;
 	job->record.open = job->record.kept && copies;
 	WRITE_ONCE(job->mode, copies ? RD_MIRROR : RD_REDIRECT);
 	WRITE_ONCE(rd->interposed, job->target.interposed);
@@ -167,9 +168,10 @@ int rd_job_start(struct rd_filter *rd, struct rd_job *job, u32 limit_ms)
 	left = rd->next;	/* the one before; or this one, where it failed */
 	rd->next = NULL;
 	spin_unlock_irq(&rd->lock);
-	/* It may still be written then, and its device is closed with the job. */
-	if (ret == -EUCLEAN) {
-		rd_record_distrust(job);
+	/* The record may still be written: its device is closed with the job then. */
+	if (ret == -EUCLEAN && !rd_record_distrust(job)) {
+		rd_target_unlist(&job->target);
+		rd_target_unlist(&job->record.place);
 	} else if (left == job) {
 		rd_target_close(&job->target);
 		rd_target_close(&job->record.place);
