@@ -236,13 +236,13 @@ int rd_flush_target(struct rd_job *job, u32 limit_ms)
 static void rd_merge_words(struct rd_job *job, size_t at, size_t end)
 {
 	unsigned long *loose = job->flush.loose, *covered = job->flush.covered;
+	bool all = !rd_fault(RD_FORGET_COVERED) || rd_flushes(job) ||
+		   job->flush.error;
 	u64 more = 0;
 
 	for (; at < end; at++) {
-		unsigned long mask = loose[at];
+		unsigned long mask = loose[at] | (all ? covered[at] : 0);
 
-		if (!rd_fault(RD_FORGET_COVERED))
-			mask |= covered[at];
 		mask &= ~job->dirty[at];
 		more += hweight_long(mask);
 		job->dirty[at] |= mask;
