@@ -89,6 +89,7 @@ static void rd_flush_end(struct bio *bio)
 	spin_lock_irqsave(&job->lock, flags);
 	job->flush.ended++;
 	job->flush.ended_at = jiffies;
+	job->flush.doubt = true;
 	job->flush.error = blk_status_to_errno(status);
 	if (status)
 		rd_target_failed(job, status);
@@ -125,6 +126,13 @@ bool rd_flush_is_doubtful(struct rd_job *job)
 	return false;
 }
 
+/* Was the last flush good?  From time to time; under the lock. */
+void rd_flush_look(struct rd_job *job)
+{
+	if (job->flush.doubt && !rd_flushes(job) && !rd_flush_is_doubtful(job))
+		job->flush.doubt = false;
+}
+
 /*
  * The next flush covers what is loose.  What becomes loose meanwhile may be covered, too; it
  * was acknowledged before the flush is sent.
@@ -137,7 +145,7 @@ static void rd_flush_cover(struct rd_job *job)
 
 	spin_lock_irq(&job->lock);
 	flush->some = false;
-	keep = rd_flush_is_doubtful(job);
+	keep = flush->doubt && rd_flush_is_doubtful(job);
 	while (flush->loose && at < words) {
 		for (end = min(at + RD_MERGE_WORDS, words); at < end; at++) {
 			if (!keep)
@@ -236,8 +244,8 @@ int rd_flush_target(struct rd_job *job, u32 limit_ms)
 static void rd_merge_words(struct rd_job *job, size_t at, size_t end)
 {
 	unsigned long *loose = job->flush.loose, *covered = job->flush.covered;
-	bool all = !rd_fault(RD_FORGET_COVERED) || rd_flushes(job) ||
-		   job->flush.error;
+	bool doubt = job->flush.doubt && !rd_fault(RD_FORGET_COVERED);
+	bool all = doubt || rd_flushes(job) || job->flush.error;
 	u64 more = 0;
 
 	for (; at < end; at++) {

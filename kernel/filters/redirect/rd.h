@@ -278,7 +278,7 @@ struct rd_place {
  * @work:    sends it.
  * @bio:     it.
  * @since:   when it began, in jiffies.
- * @ended_at: when the last one ended, in jiffies.
+ * @ended_at: when the last one ended, in jiffies; @doubt: whether it was good is not known.
  * @begun, @ended: how many; they differ while one is under way.
  * @wanted:  another one is to begin when it has ended.
  * @error:   of the last one: a negative errno, or 0.
@@ -297,6 +297,7 @@ struct rd_flush {
 	struct bio bio;
 	unsigned long since;
 	unsigned long ended_at;
+	bool doubt;
 	u32 begun;
 	u32 ended;
 	bool wanted;
@@ -682,6 +683,7 @@ void rd_loosen(struct rd_job *job, const struct rd_range *range);
 bool rd_flush_begin(struct rd_job *job);
 bool rd_flush_is_late(const struct rd_job *job);
 bool rd_flush_is_doubtful(struct rd_job *job);
+void rd_flush_look(struct rd_job *job);
 void rd_flush_merge(struct rd_job *job);
 int rd_flush_target(struct rd_job *job, u32 limit_ms);
 

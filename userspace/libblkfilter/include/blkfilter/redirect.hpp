@@ -79,7 +79,8 @@ struct StartRequest {
     /// The target lies on the source's device below, see Redirection::below(), and is slid under the source.
     /// With Mode::only and no range.
     bool interposes{};
-    /// The target need not do the source's atomic writes: those of more than a logical block fail from now on.
+    /// The target need not do the source's atomic writes: those of more than a logical block fail from now
+    /// on.
     bool no_atomic_writes{};
 };
 
