@@ -95,8 +95,8 @@ void bf_settle_begin(struct bf_dev *dev, bool settled, bool was_idle)
 }
 
 /*
- * Is no write in flight?  As bdev_start_io_acct() counts them (6.1, 6.12); with a
- * queue only 6.12 does, in blk_account_io_start().
+ * Writes in flight, as bdev_start_io_acct() counts them (6.1, 6.12); with a queue only
+ * 6.12 does, in blk_account_io_start().
  */
 static int bf_in_flight(struct block_device *bdev)
 {

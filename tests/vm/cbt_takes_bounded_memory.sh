@@ -43,7 +43,9 @@ if [ -d /sys/kernel/debug/failslab ]; then
     tool cbt checkpoint "$a" second > /dev/null
     # Not fail_page_alloc: what the last tracker gave back may be in the slab still, and no page is needed then.
     site=/sys/kernel/debug/failslab
-    for setting in probability=100 interval=1 times=-1 task-filter=Y verbose=0 space=0; do
+    # The filter first, the probability last: without the filter failures meet whoever comes, and a shell that has no memory ends. All
+    # that counts is set: another test in this guest may have left something else.
+    for setting in task-filter=Y cache-filter=N ignore-gfp-wait=Y verbose=0 space=0 interval=1 times=-1 probability=100; do
         echo "${setting#*=}" > "$site/${setting%%=*}"
     done
     # Nothing but the write is between the two: much else does not take a failure so lightly.

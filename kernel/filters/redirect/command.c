@@ -193,7 +193,7 @@ static int rd_wait_over(struct rd_job *job)
 
 static int rd_cancel(struct rd_job *job)
 {
-	if (rd_job_end(job, BLKFILTER_REDIRECT_CONCLUDED, 0) == RD_STAYS)
+	if (!rd_job_end(job, BLKFILTER_REDIRECT_CONCLUDED, 0))
 		return -EBUSY;
 	return rd_wait_over(job);
 }

@@ -331,7 +331,7 @@ static void rd_copy_send_write(struct rd_copy *copy)
 		      rd_copy_is_zero(copy);
 
 	copy->since = jiffies;
-	/* Pairs with rd_flush_is_doubtful(). */
+	/* Pairs with rd_flush_in_doubt(). */
 	smp_store_release(&copy->state, RD_COPY_WRITING);
 	rd_copy_bio(copy, bdev, zeroes ? REQ_OP_WRITE_ZEROES : REQ_OP_WRITE,
 		    job->target.first + copy->range.first);

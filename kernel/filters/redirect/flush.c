@@ -102,11 +102,8 @@ static void rd_flush_end(struct bio *bio)
 	spin_unlock_irqrestore(&job->lock, flags);
 }
 
-/*
- * Is something still on its way to the target that was sent before the last flush had ended?
- * What becomes of it says whether that flush was good.  Under the lock.
- */
-bool rd_flush_is_doubtful(struct rd_job *job)
+/* Is something on its way to the target that was sent before the last flush had ended? */
+static bool rd_flush_in_doubt(struct rd_job *job)
 {
 	struct rd_io *io = list_first_entry_or_null(&job->both, struct rd_io, link);
 	struct rd_range *range = rd_range_first(&job->copies, 0, job->sectors);
@@ -126,11 +123,16 @@ bool rd_flush_is_doubtful(struct rd_job *job)
 	return false;
 }
 
-/* Was the last flush good?  From time to time; under the lock. */
-void rd_flush_look(struct rd_job *job)
+/*
+ * rd_flush_was_good() - is the last flush known to have been good?
+ *
+ * What was on its way meanwhile has said so.  Looked at from time to time; under the lock.
+ */
+bool rd_flush_was_good(struct rd_job *job)
 {
-	if (job->flush.doubt && !rd_flushes(job) && !rd_flush_is_doubtful(job))
+	if (job->flush.doubt && !rd_flush_in_doubt(job))
 		job->flush.doubt = false;
+	return !job->flush.doubt;
 }
 
 /*
@@ -145,7 +147,7 @@ static void rd_flush_cover(struct rd_job *job)
 
 	spin_lock_irq(&job->lock);
 	flush->some = false;
-	keep = flush->doubt && rd_flush_is_doubtful(job);
+	keep = !rd_flush_was_good(job);
 	while (flush->loose && at < words) {
 		for (end = min(at + RD_MERGE_WORDS, words); at < end; at++) {
 			if (!keep)

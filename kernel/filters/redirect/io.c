@@ -296,7 +296,7 @@ static bool rd_take_nowhere(struct rd_job *job, struct bio *bio,
 {
 	bool nowait = bio->bi_opf & REQ_NOWAIT;
 
-	if (rd_job_end(job, BLKFILTER_REDIRECT_FAILED, -ENOMEM) != RD_STAYS)
+	if (rd_job_end(job, BLKFILTER_REDIRECT_FAILED, -ENOMEM))
 		return false;
 	blkfilter_take(job->flt, bio, pos);
 	if (rd_must_not_wait(job, nowait) || current->bio_list)

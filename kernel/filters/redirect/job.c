@@ -192,19 +192,20 @@ void rd_job_ends(struct rd_job *job, u32 state, int error)
  *
  * What is redirected stays so: it ends by an instant of its own, or with the filter.
  * Any context; the caller keeps the job.
+ *
+ * Return: whether it ends, also when it was ending already.
  */
-enum rd_end rd_job_end(struct rd_job *job, u32 state, int error)
+bool rd_job_end(struct rd_job *job, u32 state, int error)
 {
-	enum rd_end end = RD_ENDS;
 	unsigned long flags;
+	bool ends;
 
 	spin_lock_irqsave(&job->lock, flags);
-	if (job->mode == RD_REDIRECT || job->mode == RD_DECIDE)
-		end = RD_STAYS;
-	else if (!job->end)
+	ends = job->mode != RD_REDIRECT && job->mode != RD_DECIDE;
+	if (ends && !job->end)
 		rd_job_ends(job, state, error);
 	spin_unlock_irqrestore(&job->lock, flags);
-	return end;
+	return ends;
 }
 
 /* The filter goes, or its device: no bio is in it, nor will be. */

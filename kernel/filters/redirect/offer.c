@@ -17,25 +17,22 @@ void rd_below_end_work(struct work_struct *work)
 }
 
 /*
- * It ends, in a moment, whoever has it open: bios fail from now on, and nobody opens it any
- * more.  Under rd_filter.lock, as who finds that it ends counts on the work being queued.
+ * rd_below_leave() - it ends, in a moment, whoever has it open
+ *
+ * Bios fail from now on, and nobody opens it any more.  When this has returned the work is
+ * queued, whoever did it.  Any context.
  */
-static void rd_below_ends(struct rd_below *below)
-{
-	if (test_and_set_bit(0, &below->ended))
-		return;
-	percpu_ref_kill(&below->io);
-	queue_work(rd_wq, &below->ending);
-}
-
-/* rd_below_leave() - the filter goes, or its device; any context */
 void rd_below_leave(struct rd_filter *rd)
 {
+	struct rd_below *below;
 	unsigned long flags;
 
 	spin_lock_irqsave(&rd->lock, flags);
-	if (rd->below)
-		rd_below_ends(rd->below);
+	below = rd->below;
+	if (below && !test_and_set_bit(0, &below->ended)) {
+		percpu_ref_kill(&below->io);
+		queue_work(rd_wq, &below->ending);
+	}
 	spin_unlock_irqrestore(&rd->lock, flags);
 }
 

@@ -259,7 +259,7 @@ static int rd_health(struct rd_job *job)
 		return -ENODEV;
 	if (rd_copy_is_late(job) || rd_flush_is_late(job))
 		rd_target_failed(job, BLK_STS_TIMEOUT);
-	rd_flush_look(job);
+	rd_flush_was_good(job);
 	rd_record_watch(job);
 	if (job->down && job->attempts > rd_target_retries())
 		job->paused = true;

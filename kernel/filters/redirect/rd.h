@@ -113,12 +113,6 @@ static inline struct rd_filter *rd_of(struct blkfilter *flt)
 	return container_of(flt, struct rd_filter, flt);
 }
 
-/* What rd_job_end() comes to. */
-enum rd_end {
-	RD_ENDS,	/* in a moment; it may have been ending already */
-	RD_STAYS,	/* it is redirected, or just about to be */
-};
-
 /* What a bio of the source meets. */
 enum rd_mode {
 	RD_PASS,	/* nothing */
@@ -288,7 +282,7 @@ struct rd_place {
  * @loose:   by region: written since the last flush began.  NULL: the target has no
  *           volatile cache.
  * @covered: by region: what the last flush covers; and what earlier ones do, while it is
- *           not known that they were good, see rd_flush_is_doubtful().
+ *           not known that they were good, see rd_flush_was_good().
  *
  * All but @work and @bio under rd_job.lock.
  */
@@ -497,7 +491,7 @@ struct rd_job *rd_job_get(struct rd_filter *rd);
 void rd_job_put(struct rd_job *job);
 void rd_job_tell(struct rd_job *job, u32 from, u32 error);
 void rd_job_update(struct rd_job *job);
-enum rd_end rd_job_end(struct rd_job *job, u32 state, int error);
+bool rd_job_end(struct rd_job *job, u32 state, int error);
 void rd_job_ends(struct rd_job *job, u32 state, int error);
 bool rd_source_is_open(struct rd_job *job);
 void rd_job_wait(struct rd_job *job);
@@ -682,8 +676,7 @@ void rd_flush_work(struct work_struct *work);
 void rd_loosen(struct rd_job *job, const struct rd_range *range);
 bool rd_flush_begin(struct rd_job *job);
 bool rd_flush_is_late(const struct rd_job *job);
-bool rd_flush_is_doubtful(struct rd_job *job);
-void rd_flush_look(struct rd_job *job);
+bool rd_flush_was_good(struct rd_job *job);
 void rd_flush_merge(struct rd_job *job);
 int rd_flush_target(struct rd_job *job, u32 limit_ms);
 

@@ -343,17 +343,17 @@ static int rd_flush_source(struct rd_job *job)
 	return rd_source_io(job, &bio);
 }
 
-/* Waits a little until it is.  Nobody wakes us: it is soon, or the next sweep's. */
+/* Waits a little until it is known.  Nobody wakes us: it is soon, or the next sweep's. */
 static bool rd_flush_becomes_certain(struct rd_job *job)
 {
 	int tries = RD_CERTAIN_TRIES;
-	bool certain;
+	bool good;
 
 	do {
 		spin_lock_irq(&job->lock);
-		certain = !rd_flush_is_doubtful(job);
+		good = rd_flush_was_good(job);
 		spin_unlock_irq(&job->lock);
-		if (certain)
+		if (good)
 			return true;
 		msleep(RD_CERTAIN_MS);
 	} while (--tries);

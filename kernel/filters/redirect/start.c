@@ -140,7 +140,6 @@ static int rd_instant_start(struct rd_filter *rd)
 	spin_lock(&job->lock);
 	job->started_ns = ktime_get_boottime_ns();
 	job->flush.since = jiffies;
-	job->flush.ended_at = jiffies;
 	job->record.open = job->record.kept && copies;
 	WRITE_ONCE(job->mode, copies ? RD_MIRROR : RD_REDIRECT);
 	WRITE_ONCE(rd->interposed, job->target.interposed);
