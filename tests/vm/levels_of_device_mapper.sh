@@ -1,7 +1,7 @@
 #!/bin/bash
 # Every bio once at every level: dm-linear on a partition that is split, and dm-crypt, whose bios come from workers.
-# lab: kernels debug 6.12
-# lab: soak 6.1
+# lab: kernels 6.12
+# lab: soak debug 6.1
 # lab: timeout 300
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"

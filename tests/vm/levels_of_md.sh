@@ -1,7 +1,8 @@
 #!/bin/bash
 # Every bio once at every level: md raid0 on disks and on partitions, also with queue/iostats 0, where md sends the very same
 # bio to its leg; and raid1.
-# lab: kernels debug 6.12 6.1
+# lab: kernels 6.12 6.1
+# lab: soak debug
 # lab: timeout 300
 . "$SRC/tests/lab/guest/lib.sh"
 . "$SRC/tests/vm/lib/blkfilter.sh"
