@@ -17,6 +17,7 @@ bad = f"/dev/{bad}"
 chance = random.Random(int(os.environ["SEED"]))
 SECTORS, BLOCKS = 16376, 2047
 good = f"0 16384 linear /dev/{d} 0"
+failing = f"0 16384 flakey /dev/{d} 0 0 3600 1 error_writes"  # its flushes, too, unlike those of an error target
 redirect = Redirect(fro).attach()
 
 
@@ -77,7 +78,7 @@ for mode in BLOCKING, BACKGROUND:
     old = put(fro, place)
     put(fro, place)
     idle()
-    remap("onto", f"0 16384 flakey /dev/{d} 0 0 3600 1 error_writes")
+    remap("onto", failing)
     put(d, place, old)
     expect_errno(errno.EIO, "cut-over", redirect.cutover)
     expect("ready", redirect.wait("ready"), "state")
@@ -109,12 +110,12 @@ the_same()
 redirect.cancel()
 
 print("--- it is lost before a flush that has nothing to do any more, and what was sent before it fails after it, in the end")
-SLOW = 1500  # block, on the half that fails in 4 s
+SLOW = 1500  # block, on the half that fails in 10 s
 begun(BLOCKING)
 place = chance.randrange(64, 1000)
 old = put(fro, place)
 time.sleep(3)
-remap("onto", f"0 8192 linear /dev/{d} 0\n8192 8192 delay {bad} 0 0 {bad} 0 4000 {bad} 0 0")
+remap("onto", f"0 8192 linear /dev/{d} 0\n8192 8192 delay {bad} 0 0 {bad} 0 10000 {bad} 0 0")
 writer = threading.Thread(target=put, args=(fro, SLOW))
 writer.start()
 time.sleep(0.3)
@@ -123,14 +124,65 @@ for block in place, 17:
     before = flushes(d)
     put(fro, block)
     wait_until("it is flushed", lambda: flushes(d) > before, 20)
-expect(0, redirect.status()["error"], "error before the slow write has failed")
 put(d, place, old)
+expect(0, redirect.status()["error"], "error before the slow write has failed")
 writer.join()
 wait_until("it is seen to fail", lambda: redirect.status()["error"], 20)
 remap("onto", good)
 the_same()
 redirect.cancel()
 parameter("target_flush", 3600)
+
+print("--- it is lost while the source has not answered yet")
+for mode in BLOCKING, BACKGROUND:
+    begun(mode)
+    place = chance.randrange(64, 1000)
+    old = put(fro, place)
+    put(fro, 17)
+    idle()
+    parameter("target_flush", 3600)
+    remap("from", f"0 {SECTORS} delay /dev/{a} 0 0 /dev/{a} 0 5000 /dev/{a} 0 0")
+    writer = threading.Thread(target=put, args=(fro, place))
+    writer.start()
+    time.sleep(0.5)
+    remap("onto", failing)
+    put(d, place, old)
+    parameter("target_flush", 1)
+    wait_until("it is seen to fail", lambda: redirect.status()["error"], 3)
+    remap("onto", good)
+    parameter("target_flush", 3600)
+    writer.join()
+    remap("from", f"0 {SECTORS} linear /dev/{a} 0")
+    the_same()
+    redirect.cancel()
+
+print("--- only the record, which is on it, says that it has failed")
+parameter("record_clean", 1)
+longer = f"0 24576 linear /dev/{d} 0"
+remap("onto", longer)
+put(fro, 0)
+redirect.start(f"/dev/{onto}", BLOCKING, flags=0)
+redirect.wait("ready")
+wait_until("marks have gone", lambda: redirect.status()["record_marked"] == 0, 30)
+parameter("record_clean", 3600)
+time.sleep(2)
+# Each in a region of the record of its own.
+place, other = chance.randrange(128, 256), chance.randrange(1024, 1152)
+old = put(fro, place)
+put(fro, place)
+idle()
+remap("onto", f"0 16384 linear /dev/{d} 0\n16384 8192 error")
+put(d, place, old)
+put(fro, other)
+wait_until("the record cannot be written", lambda: redirect.status()["record_error"], 20)
+remap("onto", longer)
+wait_until("it can be", lambda: not redirect.status()["record_error"], 20)
+# What was written without a mark has paused it.
+expect("standby", redirect.state, "state")
+redirect.resume()
+the_same()
+redirect.cancel()
+remap("onto", good)
 
 print("--- what was in its page cache")
 with open(f"/dev/{onto}", "r+b", buffering=0) as cache:

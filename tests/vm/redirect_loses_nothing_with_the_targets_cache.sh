@@ -14,7 +14,7 @@
 load_redirect target_retries=1000 target_flush=3600
 null_disk a size=8
 a=$NULL_DISK
-null_disk d size=8 cache_size=4
+null_disk d size=16 cache_size=4
 d=$NULL_DISK
 modprobe dm-flakey
 # Not of whole regions.

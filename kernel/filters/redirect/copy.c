@@ -152,8 +152,10 @@ void rd_target_failed(struct rd_job *job, blk_status_t status)
 	/* What ended the job stays its error. */
 	if (job->end)
 		return;
-	if (job->flush.loose && !rd_fault(RD_FORGET_CACHE))
+	if (job->flush.loose && !rd_fault(RD_FORGET_CACHE)) {
 		job->flush.lost = true;
+		WRITE_ONCE(job->flush.losses, job->flush.losses + 1);
+	}
 	job->error = -blk_status_to_errno(status);
 	if (job->down && time_before(jiffies, job->retry_at))
 		return;
@@ -211,8 +213,10 @@ static void rd_copy_done(struct rd_copy *copy, blk_status_t status)
 	unsigned long flags;
 
 	spin_lock_irqsave(&job->lock, flags);
-	if (status) {
+	if (status || (copy->losses != job->flush.losses &&
+		       !rd_fault(RD_FORGET_ON_ITS_WAY)))
 		rd_copy_failed(job, copy);
+	if (status) {
 		rd_target_failed(job, status);
 	} else {
 		rd_loosen(job, &copy->range);
@@ -252,19 +256,33 @@ static void rd_copy_goes_on(struct rd_copy *copy)
 	spin_unlock_irqrestore(&job->lock, flags);
 }
 
+/*
+ * Zeroes were not written: from now on with pages.  Where it is not that the target cannot
+ * do it, it has failed, like with any other write.
+ */
+static void rd_copy_without_zeroes(struct rd_copy *copy, blk_status_t status)
+{
+	struct rd_job *job = copy->job;
+	unsigned long flags;
+
+	spin_lock_irqsave(&job->lock, flags);
+	WRITE_ONCE(job->no_zeroes, true);
+	if (status != BLK_STS_NOTSUPP && status != BLK_STS_TARGET)
+		rd_target_failed(job, status);
+	spin_unlock_irqrestore(&job->lock, flags);
+	rd_copy_goes_on(copy);
+}
+
 static void rd_copy_written(struct bio *bio)
 {
 	struct rd_copy *copy = bio->bi_private;
 	blk_status_t status = bio->bi_status;
 
 	bio_uninit(bio);
-	if (status && bio_op(bio) == REQ_OP_WRITE_ZEROES && !copy->no_zeroes) {
-		/* With pages, then. */
-		copy->no_zeroes = true;
-		rd_copy_goes_on(copy);
-		return;
-	}
-	rd_copy_done(copy, status);
+	if (status && bio_op(bio) == REQ_OP_WRITE_ZEROES)
+		rd_copy_without_zeroes(copy, status);
+	else
+		rd_copy_done(copy, status);
 }
 
 static void rd_copy_read(struct bio *bio)
@@ -327,9 +345,10 @@ static void rd_copy_send_write(struct rd_copy *copy)
 {
 	struct rd_job *job = copy->job;
 	struct block_device *bdev = job->target.bdev;
-	bool zeroes = !copy->no_zeroes && bdev_write_zeroes_sectors(bdev) &&
-		      rd_copy_is_zero(copy);
+	bool zeroes = !READ_ONCE(job->no_zeroes) &&
+		      bdev_write_zeroes_sectors(bdev) && rd_copy_is_zero(copy);
 
+	copy->losses = READ_ONCE(job->flush.losses);
 	copy->since = jiffies;
 	/* Pairs with rd_flush_in_doubt(). */
 	smp_store_release(&copy->state, RD_COPY_WRITING);

@@ -113,6 +113,9 @@ static bool rd_flush_in_doubt(struct rd_job *job)
 	if (job->flush.lost || job->flush.merging ||
 	    (io && time_before_eq(io->since, ended_at)))
 		return true;
+	if (job->record.busy && rd_record_is_on_target(job) &&
+	    time_before_eq(job->record.since, ended_at))
+		return true;
 	for (; range; range = rd_range_next(range, 0, job->sectors)) {
 		copy = container_of(range, struct rd_copy, range);
 		/* Pairs with rd_copy_send_write(). */

@@ -71,11 +71,14 @@ static bool rd_concerns(const struct rd_job *job, const struct bio *bio,
 	return false;
 }
 
-/* Is it a write that the target cannot do as a whole?  See BLKFILTER_REDIRECT_NO_ATOMIC. */
+/*
+ * Is it a write that the target cannot do as a whole?  See BLKFILTER_REDIRECT_NO_ATOMIC.  The
+ * logical block is the same on both; the target may be gone already.
+ */
 static bool rd_refuses(const struct rd_job *job, const struct bio *bio)
 {
 	return job->no_atomic && bf_bio_atomic(bio) &&
-	       bio->bi_iter.bi_size > bdev_logical_block_size(job->target.bdev);
+	       bio->bi_iter.bi_size > bdev_logical_block_size(bio->bi_bdev);
 }
 
 static bool rd_submit_bio(struct blkfilter *flt, struct bio *bio,
@@ -403,8 +406,11 @@ static void __exit rd_exit(void)
 	rd_belows_wait();
 	rd_jobs_exit();
 	synchronize_srcu(&rd_senders);
-	/* The last senders and completions may still be on their way out. */
-	synchronize_rcu();
+	/*
+	 * The last senders and completions may still be on their way out, preempted in some
+	 * last instruction of ours: synchronize_rcu() would not wait for that.
+	 */
+	synchronize_rcu_tasks();
 	rd_ios_exit();
 }
 

@@ -70,6 +70,7 @@ static void rd_write_in(struct rd_job *job, struct rd_io *io, bool both)
 	if (both) {
 		io->flags |= RD_IO_BOTH;
 		io->since = jiffies;
+		io->losses = job->flush.losses;
 		io->source_done = false;
 		list_add_tail(&io->link, &job->both);
 	} else {
@@ -100,26 +101,35 @@ static void rd_write_over(struct rd_job *job)
 
 /* --- completion --- */
 
+/* Are source and target the same there, and stay so?  Under the lock. */
+static bool rd_mirror_succeeded(const struct rd_io *io)
+{
+	if (io->status || io->target_status || io->flags & RD_IO_AGAIN)
+		return false;
+	return !(io->flags & RD_IO_BOTH) ||
+	       io->losses == io->job->flush.losses ||
+	       rd_fault(RD_FORGET_ON_ITS_WAY);
+}
+
 static void rd_mirror_done(struct rd_io *io)
 {
 	struct rd_job *job = io->job;
 	blk_status_t status = io->status;
 	unsigned long flags;
-	bool late;
+	bool succeeded, late;
 
 	if (io->nr_vec)
 		rd_io_pages_free(io);
 	spin_lock_irqsave(&job->lock, flags);
-	if ((status || io->target_status || io->flags & RD_IO_AGAIN) &&
-	    !rd_fault(RD_FORGET_DIRTY))
+	succeeded = rd_mirror_succeeded(io);
+	if (!succeeded && !rd_fault(RD_FORGET_DIRTY))
 		rd_dirty_set(job, io->range.first, io->range.last);
 	rd_write_out(job, io);
 	if (io->target_status)
 		rd_target_failed(job, io->target_status);
 	else if (io->flags & RD_IO_BOTH)
 		rd_loosen(job, &io->range);
-	if (io->flags & RD_IO_BOTH && !io->target_status && !status &&
-	    !(io->flags & RD_IO_AGAIN))
+	if (io->flags & RD_IO_BOTH && succeeded)
 		job->count.mirrored += (io->range.last + 1 - io->range.first)
 				       << SECTOR_SHIFT;
 	/* Without a bio nothing keeps the job but its being busy. */

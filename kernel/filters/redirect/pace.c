@@ -190,7 +190,6 @@ static enum rd_search rd_copy_begin(struct rd_job *job, struct rd_copy *copy)
 	job->copying_sectors += sectors;
 	job->nr_active++;
 	job->busy++;
-	copy->no_zeroes = false;
 	copy->first_pass = !job->pass;
 	job->pass_copies += copy->first_pass;
 	copy->state = RD_COPY_WAITING;

@@ -222,6 +222,7 @@ struct rd_range {
  * @status: of the source, or of what was redirected.
  * @target_status: of the target, while mirroring; @source_done: only the target has not
  *          answered.
+ * @losses: of rd_flush when it was sent to both.
  * @sectors, @done, @piece: while redirected: of @bio, behind us, and on their way.
  * @range:  while mirroring, in rd_job.writes.
  * @memory: while mirroring: bytes that it has of rd_job.memory.
@@ -239,6 +240,7 @@ struct rd_io {
 	blk_status_t status;
 	blk_status_t target_status;
 	bool source_done;
+	u32 losses;
 	u32 sectors;
 	u32 done;
 	u32 piece;
@@ -278,7 +280,9 @@ struct rd_place {
  * @error:   of the last one: a negative errno, or 0.
  * @some:    @loose is not empty.
  * @lost:    the target may have lost its cache: what is loose, and what the last flush
- *           covers, is to be copied again; @merging: that is being noted.
+ *           covers, is to be copied again; @merging: that is being noted; @losses: how
+ *           often.  What was sent before one may have been acknowledged before it, and is
+ *           copied again as well.
  * @loose:   by region: written since the last flush began.  NULL: the target has no
  *           volatile cache.
  * @covered: by region: what the last flush covers; and what earlier ones do, while it is
@@ -299,6 +303,7 @@ struct rd_flush {
 	bool some;
 	bool lost;
 	bool merging;
+	u32 losses;
 	unsigned long *loose;
 	unsigned long *covered;
 };
@@ -339,6 +344,7 @@ struct rd_flush {
  * @quiet:   a point is coming: no copy is begun, no flush of the cache, no comparison;
  *           @hasty: it is somebody else's, and does not wait for the target.
  * @down:    the target does not answer as it should: nothing but copies is sent there.
+ * @no_zeroes: it has refused to write zeroes.
  * @resting: the copies' worker had nothing to do.
  * @failure: what the worker is to end the job with.
  * @unseen:  redirected, and yet bios may have reached the source.
@@ -409,6 +415,7 @@ struct rd_job {
 	bool quiet;
 	bool hasty;
 	bool down;
+	bool no_zeroes;
 	bool resting;
 	bool unseen;
 	int failure;
@@ -502,6 +509,13 @@ bool rd_job_detachable(struct rd_job *job);
 static inline bool rd_copies(const struct rd_job *job)
 {
 	return job->dirty && !job->end && job->mode != RD_REDIRECT;
+}
+
+/* What becomes of the record says how the target is. */
+static inline bool rd_record_is_on_target(const struct rd_job *job)
+{
+	return job->record.kept && !rd_fault(RD_TRUST_RECORD) &&
+	       job->record.bdev->bd_disk == job->target.bdev->bd_disk;
 }
 
 /* Under the lock: nothing is sent to the target any more, and nobody waits for it. */
@@ -624,7 +638,7 @@ enum rd_copy_state {
  * @state:   see above.
  * @since:   when it was sent to the target, in jiffies.
  * @first_pass: it counts in rd_job.pass_copies.
- * @no_zeroes: the target has refused to write zeroes.
+ * @losses:  of rd_flush when it was sent to the target.
  * @may_read: of somebody who compares: he goes on himself.
  * @bio:     reads, then writes.
  * @nr_vec:  of @vec.
@@ -638,7 +652,7 @@ struct rd_copy {
 	enum rd_copy_state state;
 	unsigned long since;
 	bool first_pass;
-	bool no_zeroes;
+	u32 losses;
 	struct completion *may_read;
 	struct bio bio;
 	u32 nr_vec;

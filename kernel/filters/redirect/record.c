@@ -347,16 +347,17 @@ static int rd_flush_source(struct rd_job *job)
 static bool rd_flush_becomes_certain(struct rd_job *job)
 {
 	int tries = RD_CERTAIN_TRIES;
-	bool good;
+	bool good, may;
 
 	do {
 		spin_lock_irq(&job->lock);
 		good = rd_flush_was_good(job);
+		may = rd_record_may_sweep(job);
 		spin_unlock_irq(&job->lock);
 		if (good)
 			return true;
 		msleep(RD_CERTAIN_MS);
-	} while (--tries);
+	} while (may && --tries);
 	return false;
 }
 

@@ -71,6 +71,16 @@ int rd_record_io(struct rd_job *job, enum req_op op, u32 slot)
 
 /* --- writing --- */
 
+/*
+ * It was not written, which may be the first to say that the target has lost what it had
+ * acknowledged.  Under the lock.
+ */
+static void rd_record_failed(struct rd_job *job, int error)
+{
+	if (rd_record_is_on_target(job) && rd_copies(job) && job->mode != RD_PASS)
+		rd_target_failed(job, errno_to_blk_status(error));
+}
+
 /* It cannot be written; whoever waits for a mark goes on without.  Under the lock. */
 static void rd_record_lost(struct rd_job *job, int error)
 {
@@ -179,6 +189,7 @@ static void rd_record_answer(struct rd_job *job, u32 answer, int ret)
 		rd_record_is_written(job);
 	} else {
 		record->error = -ret;
+		rd_record_failed(job, ret);
 		if (++record->failures >= RD_RECORD_TRIES)
 			rd_record_lost(job, ret);
 		else
@@ -269,8 +280,10 @@ void rd_record_watch(struct rd_job *job)
 		return;
 	if (record->busy) {
 		if (record->failures < RD_RECORD_TRIES &&
-		    time_after(jiffies, record->since + rd_target_timeout()))
+		    time_after(jiffies, record->since + rd_target_timeout())) {
+			rd_record_failed(job, -ETIMEDOUT);
 			rd_record_lost(job, -ETIMEDOUT);
+		}
 	} else if (record->failures) {
 		queue_delayed_work(record->wq, &record->writing, 0);
 	}

@@ -168,7 +168,7 @@ int rd_job_start(struct rd_filter *rd, struct rd_job *job, u32 limit_ms)
 	rd->next = NULL;
 	spin_unlock_irq(&rd->lock);
 	/* The record may still be written: its device is closed with the job then. */
-	if (ret == -EUCLEAN && !rd_record_distrust(job)) {
+	if (ret == -EUCLEAN && job->record.found && !rd_record_distrust(job)) {
 		rd_target_unlist(&job->target);
 		rd_target_unlist(&job->record.place);
 	} else if (left == job) {

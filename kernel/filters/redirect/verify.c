@@ -98,7 +98,8 @@ static int rd_pair_read(struct rd_job *job, struct rd_pair *pair)
 	target->bio.bi_private = &target_done;
 	/* The watch looks after it from here on. */
 	source->since = jiffies;
-	WRITE_ONCE(source->state, RD_COPY_WRITING);
+	/* Pairs with rd_flush_in_doubt(). */
+	smp_store_release(&source->state, RD_COPY_WRITING);
 	blkfilter_submit_below(job->flt, &source->bio);
 	blkfilter_submit_uncounted(job->flt, &target->bio);
 	wait_for_completion_io(&source_done);
@@ -141,6 +142,8 @@ static int rd_pair_compare(struct rd_job *job, struct rd_pair *pair,
 	if (!ret)
 		at = rd_pair_differs(pair);
 	spin_lock_irq(&job->lock);
+	if (pair->target->bio.bi_status)
+		rd_target_failed(job, pair->target->bio.bi_status);
 	for (; sector <= range->last && clean;
 	     sector = (sector | (BIT_ULL(job->shift) - 1)) + 1)
 		clean = !rd_dirty_all(job, sector, sector);

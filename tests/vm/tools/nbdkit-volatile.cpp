@@ -19,13 +19,24 @@
 #include <random>
 #include <string>
 #include <unistd.h>
+#include <vector>
 
 namespace {
 
 constexpr std::uint64_t block_bytes = 4096;
+constexpr std::size_t most_at_once = 1 << 20;
 
 struct alignas(block_bytes) Block {
     std::array<std::byte, block_bytes> bytes;
+};
+
+/// Neighbours: those from the one with this number on.
+struct Blocks {
+    std::uint64_t first = 0;
+    std::vector<Block> data;
+
+    [[nodiscard]] std::size_t size() const { return data.size() * block_bytes; }
+    [[nodiscard]] off_t offset() const { return static_cast<off_t>(first * block_bytes); }
 };
 
 std::string store_name;
@@ -39,33 +50,25 @@ int failed(const char* what) {
     return -1;
 }
 
-bool load(std::uint64_t number, Block& block) {
-    if (const auto found = cache.find(number); found != cache.end()) {
-        block = found->second;
-        return true;
-    }
-    return ::pread(store, block.bytes.data(), block_bytes, static_cast<off_t>(number * block_bytes)) ==
-           block_bytes;
+/// Those that a request touches, without what is in them.
+Blocks touched(std::uint64_t offset, std::uint32_t count) {
+    const std::uint64_t first = offset / block_bytes;
+    return {first, std::vector<Block>((offset + count + block_bytes - 1) / block_bytes - first)};
 }
 
-bool make_durable(std::uint64_t number, const Block& block) {
-    return ::pwrite(store, block.bytes.data(), block_bytes, static_cast<off_t>(number * block_bytes)) ==
-           block_bytes;
-}
-
-/// Calls @p on_block(number, first byte in it, byte of the request, length) for each block.
-template <typename OnBlock>
-bool for_each_block(std::uint64_t offset, std::uint32_t count, OnBlock on_block) {
-    for (std::uint32_t done = 0; done < count;) {
-        const std::uint64_t at = offset + done;
-        const std::uint64_t first = at % block_bytes;
-        const auto length =
-            static_cast<std::uint32_t>(std::min<std::uint64_t>(block_bytes - first, count - done));
-        if (!on_block(at / block_bytes, first, done, length))
-            return false;
-        done += length;
-    }
+bool load(Blocks& blocks) {
+    if (::pread(store, blocks.data.data(), blocks.size(), blocks.offset()) !=
+        static_cast<ssize_t>(blocks.size()))
+        return false;
+    for (auto found = cache.lower_bound(blocks.first);
+         found != cache.end() && found->first - blocks.first < blocks.data.size(); ++found)
+        blocks.data[found->first - blocks.first] = found->second;
     return true;
+}
+
+bool make_durable(const Blocks& blocks) {
+    return ::pwrite(store, blocks.data.data(), blocks.size(), blocks.offset()) ==
+           static_cast<ssize_t>(blocks.size());
 }
 
 int config(const char* key, const char* value) {
@@ -95,38 +98,39 @@ int can_fua(void* /*handle*/) {
 }
 
 int read(void* /*handle*/, void* buffer, std::uint32_t count, std::uint64_t offset, std::uint32_t /*flags*/) {
-    const bool done = for_each_block(offset, count, [&](auto number, auto first, auto at, auto length) {
-        Block block;
-        if (!load(number, block))
-            return false;
-        std::memcpy(static_cast<std::byte*>(buffer) + at, block.bytes.data() + first, length);
-        return true;
-    });
-    return done ? 0 : failed("reading");
+    Blocks blocks = touched(offset, count);
+    if (!load(blocks))
+        return failed("reading");
+    std::memcpy(buffer, blocks.data.data()->bytes.data() + offset % block_bytes, count);
+    return 0;
 }
 
 int write(void* /*handle*/, const void* buffer, std::uint32_t count, std::uint64_t offset,
           std::uint32_t flags) {
-    const bool durable = (flags & NBDKIT_FLAG_FUA) != 0 || chance() % 4 == 0;
-    const bool done = for_each_block(offset, count, [&](auto number, auto first, auto at, auto length) {
-        Block block;
-        if (!load(number, block))
-            return false;
-        std::memcpy(block.bytes.data() + first, static_cast<const std::byte*>(buffer) + at, length);
-        if (!durable) {
-            cache[number] = block;
-            return true;
-        }
-        cache.erase(number);
-        return make_durable(number, block);
-    });
-    return done ? 0 : failed("writing");
+    Blocks blocks = touched(offset, count);
+    if ((offset % block_bytes != 0 || count % block_bytes != 0) && !load(blocks))
+        return failed("reading");
+    std::memcpy(blocks.data.data()->bytes.data() + offset % block_bytes, buffer, count);
+    if ((flags & NBDKIT_FLAG_FUA) == 0 && chance() % 4 != 0) {
+        for (std::size_t i = 0; i < blocks.data.size(); ++i)
+            cache[blocks.first + i] = blocks.data[i];
+        return 0;
+    }
+    cache.erase(cache.lower_bound(blocks.first), cache.lower_bound(blocks.first + blocks.data.size()));
+    return make_durable(blocks) ? 0 : failed("writing");
 }
 
 int flush(void* /*handle*/, std::uint32_t /*flags*/) {
-    for (const auto& [number, block] : cache)
-        if (!make_durable(number, block))
+    // Neighbours at once: one by one it takes longer than a cut-over waits.
+    for (auto next = cache.begin(); next != cache.end();) {
+        Blocks blocks{next->first, {}};
+        for (; next != cache.end() && next->first == blocks.first + blocks.data.size() &&
+               blocks.size() < most_at_once;
+             ++next)
+            blocks.data.push_back(next->second);
+        if (!make_durable(blocks))
             return failed("flushing");
+    }
     cache.clear();
     return 0;
 }
