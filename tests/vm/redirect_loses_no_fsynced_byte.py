@@ -164,7 +164,7 @@ def main() -> None:
             print("--- at the cut-over")
             redirect = go_on(mode)
             load_begins()
-            redirect.wait("ready")
+            redirect.wait("ready", seconds=180)
             subprocess.Popen(
                 [sys.executable, f"{os.environ['SRC']}/tests/vm/lib/redirect.py", "cutover", SOURCE], start_new_session=True
             )
@@ -173,7 +173,7 @@ def main() -> None:
             print("--- after the cut-over")
             redirect = go_on(mode)
             if redirect.state != "redirected":
-                redirect.wait("ready")
+                redirect.wait("ready", seconds=180)
                 redirect.cutover()
             load_begins()
             time.sleep(1)
