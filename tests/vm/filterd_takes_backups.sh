@@ -135,6 +135,17 @@ umount /tmp/data
 filterctl backup incremental $store > /dev/null
 filterctl backup restore $store "/dev/$other" --force > /dev/null 2>&1
 cmp "/dev/$data" "/dev/$other" || fail "the restored disk is another one"
+
+echo "a disk that is restored cannot be mounted meanwhile"
+mkdir $folder/programs
+cat > $folder/programs/qemu-img <<EOF
+#!/bin/sh
+[ "\$1" = convert ] && mount /dev/$other /tmp/image 2> $folder/said && touch $folder/was-mounted
+exec $(command -v qemu-img) "\$@"
+EOF
+chmod +x $folder/programs/qemu-img
+PATH=$folder/programs:$PATH filterctl backup restore $store "/dev/$other" --force > /dev/null 2>&1
+[ ! -e $folder/was-mounted ] && grep -q "already mounted or mount point busy" $folder/said || fail "it could be mounted: $(cat $folder/said)"
 mount "/dev/$data" /tmp/data
 
 echo "a group"

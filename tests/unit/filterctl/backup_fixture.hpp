@@ -118,7 +118,8 @@ struct Snapshots {
         const auto label = text_of(member(params, "arguments"), "label");
         asked_for =
             member(params, "devices").is_null() ? text_of(params, "group") : member(params, "devices").dump();
-        live.insert(label);
+        if (!live.insert(label).second)
+            return test::error("refused", "there is a snapshot '" + label + "' already")(nullptr);
         ++number;
         return records({{{"label", label}, {"id", snapshot_id()}, {"warnings", {"/data: btrfs"}}}});
     }

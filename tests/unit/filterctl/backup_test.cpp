@@ -2,8 +2,7 @@
 #include "backup/program.hpp"
 #include "backup_fixture.hpp"
 
-#include <csignal>
-#include <sys/resource.h>
+#include <sys/stat.h>
 
 namespace filterctl::backup {
 
@@ -124,41 +123,34 @@ TEST_F(Backup, a_file_that_has_its_data_elsewhere_is_refused) {
     expect(1, "said to be of format 'raw'", {"verify", store()});
 }
 
-TEST_F(Backup, restore_overwrites_nothing_unasked) {
+TEST_F(Backup, an_increment_on_files_that_are_not_whole_is_refused) {
     backup({"full", store(), "data"});
-    const auto target = folder / "there";
-    std::ofstream{target} << "mine";
-    expect(5, "--force", {"restore", store(), target});
-    EXPECT_EQ(text_in(target), "mine");
-    EXPECT_EQ(backup({"restore", store(), target, "--force"}).code, ExitCode::done);
-    EXPECT_EQ(text_in(target), text_in(snapshots->image()));
-    expect(4, "no device 'log'", {"restore", store(), folder / "new", "--device", "log"});
-    expect(4, "there is no backup 9", {"restore", store(), folder / "new", "--number", "9"});
+    const auto first = fs::path{store()} / "0001/data.qcow2";
+    fs::resize_file(first, fs::file_size(first) - block_bytes);
+    expect(5, "is damaged: it has", {"incremental", store()});
+    fs::remove(first);
+    expect(5, "data.qcow2: No such file", {"incremental", store()});
+    EXPECT_TRUE(nothing_is_left());
 }
 
-TEST_F(Backup, a_restore_that_fails_leaves_no_file) {
-    backup({"full", store(), "data"});
-    // No file may become as large as the device.
-    rlimit before{};
-    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
-    const rlimit small{.rlim_cur = blocks / 2 * block_bytes, .rlim_max = before.rlim_max};
-    const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
-    expect(1, "qemu-img", {"restore", store(), folder / "target"});
-    setrlimit(RLIMIT_FSIZE, &before);
-    std::signal(SIGXFSZ, handler);
-    EXPECT_FALSE(fs::exists(folder / "target"));
-    EXPECT_FALSE(fs::exists(folder / "target.partial"));
+TEST_F(Backup, one_that_is_begun_in_the_same_second_has_another_snapshot) {
+    interrupt({"full", store(), "data"});
+    const auto held = snapshots->live;
+    snapshots->write_all();
+    fs::create_directory(folder / "other");
+    EXPECT_EQ(backup({"full", folder / "other", "data"}).code, ExitCode::done);
+    EXPECT_EQ(snapshots->live, held);
+    EXPECT_EQ(backup({"discard", store()}).code, ExitCode::done);
 }
 
-TEST_F(Backup, restores_to_a_name_that_is_no_address) {
+TEST_F(Backup, is_for_its_owner_only) {
+    const auto before = umask(S_IWGRP | S_IWOTH);
     backup({"full", store(), "data"});
-    const auto before = fs::current_path();
-    fs::current_path(folder.path());
-    const auto ran = backup({"restore", store(), "nbd:there"});
-    fs::current_path(before);
-    EXPECT_EQ(ran.code, ExitCode::done) << ran.talk;
-    EXPECT_EQ(text_in(folder / "nbd:there"), text_in(snapshots->image()));
+    for (const auto& entry : fs::recursive_directory_iterator{store()})
+        EXPECT_EQ(entry.status().permissions() & (fs::perms::group_all | fs::perms::others_all),
+                  fs::perms::none)
+            << entry.path();
+    umask(before);
 }
 
 TEST_F(Backup, one_at_a_time_in_a_folder) {
@@ -183,13 +175,6 @@ TEST(BackupManifest, comes_from_a_disk_and_is_not_trusted) {
     EXPECT_FALSE(manifest_of(Json::parse("{" + full + R"(,"devices":[]})"), "here"));
     // A chain that never ends.
     EXPECT_FALSE(read(R"("version":1,"number":2,"parent":2,"kind":"incremental")", "a"));
-}
-
-TEST(BackupProgram, says_what_failed) {
-    EXPECT_EQ(run_program({"echo", "yes"}).value(), "yes\n");
-    EXPECT_EQ(run_program({"sh", "-c", "echo one >&2; echo two >&2; exit 3"}).error().message,
-              "sh has failed: two");
-    EXPECT_NE(run_program({"no-such-program"}).error().message.find("is not installed"), std::string::npos);
 }
 
 } // namespace

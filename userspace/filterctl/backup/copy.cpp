@@ -27,17 +27,25 @@ constexpr std::chrono::seconds noted_time{5};
 
 using Clock = std::chrono::steady_clock;
 
+/// For so long at most nobody is asked whether to go on.
+constexpr std::chrono::milliseconds deaf_time{200};
+
 /// No faster than a rate.
 class Pace {
 public:
     explicit Pace(std::uint64_t rate) : rate_{rate} {}
 
-    void wait(std::uint64_t bytes) {
-        done_ += bytes;
-        if (rate_ != 0)
-            std::this_thread::sleep_until(
-                begin_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(
-                             static_cast<double>(done_) / static_cast<double>(rate_))));
+    void add(std::uint64_t bytes) { done_ += bytes; }
+
+    /// Waits for a moment where that is needed; true: it is not any more.
+    [[nodiscard]] bool may_go_on() const {
+        if (rate_ == 0)
+            return true;
+        const std::chrono::duration<double> due{static_cast<double>(done_) / static_cast<double>(rate_)};
+        const auto left = due - (Clock::now() - begin_);
+        if (left.count() > 0)
+            std::this_thread::sleep_for(std::min<std::chrono::duration<double>>(left, deaf_time));
+        return left <= deaf_time;
     }
 
 private:
@@ -117,7 +125,6 @@ private:
             at += run.data.size();
         }
         copied_ += bytes;
-        pace_.wait(bytes);
         return {};
     }
 
@@ -148,8 +155,11 @@ private:
 
     Result<void> go_on(std::uint64_t bytes) {
         since_noted_ += bytes;
-        if (!callbacks_->progress(copied_))
-            return fail("failed", "interrupted");
+        pace_.add(bytes);
+        do {
+            if (!callbacks_->progress(copied_))
+                return fail("failed", "interrupted");
+        } while (!pace_.may_go_on());
         return since_noted_ < noted_bytes && Clock::now() - noted_ < noted_time ? Result<void>{} : note();
     }
 

@@ -4,11 +4,13 @@
 #include "backup/make.hpp"
 
 #include "backup/program.hpp"
+#include "backup/read.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <random>
 #include <tuple>
 
 namespace filterctl::backup {
@@ -18,6 +20,11 @@ namespace {
 std::string now(const char* format) {
     return fmt::format(fmt::runtime(format),
                        std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
+}
+
+/// A snapshot's; another folder's backup, begun in the same second, has another one.
+std::string label_of(std::uint64_t number) {
+    return fmt::format("backup-{}-{}-{:08x}", number, now("{:%Y%m%dT%H%M%SZ}"), std::random_device{}());
 }
 
 /// Why an increment on @p base cannot be made of a device that is now as @p now; empty: it can.
@@ -48,7 +55,7 @@ Result<Manifest> Maker::incremental() {
                                 "is needed",
                                 store_->folder().string()));
     // All of the chain must be there, else the increment is worth nothing.
-    auto chain = store_->chain(store_->numbers().back());
+    auto chain = whole_chain(store_->numbers().back());
     if (!chain)
         return fail("refused", chain.error().message + "; a full one is needed, into another folder");
     parent_ = std::move(chain->back());
@@ -60,6 +67,16 @@ Result<Manifest> Maker::incremental() {
     if (auto begun = begin(wish); !begun)
         return pass_on(begun);
     return run();
+}
+
+/// A backup and all that are behind it, and their files.
+Result<std::vector<Manifest>> Maker::whole_chain(std::uint64_t number) const {
+    auto chain = store_->chain(number);
+    if (!chain)
+        return chain;
+    if (const auto checked = check_files(*store_, *chain); !checked)
+        return pass_on(checked);
+    return chain;
 }
 
 Result<void> Maker::begin(const Wish& wish) {
@@ -74,7 +91,7 @@ Result<void> Maker::begin(const Wish& wish) {
     end_kept();
     const auto number = store_->numbers().empty() ? 1 : store_->numbers().back() + 1;
     state_ = {.manifest = {.number = number, .created = now("{:%FT%TZ}"), .group = wish.group},
-              .label = fmt::format("backup-{}-{}", number, now("{:%Y%m%dT%H%M%SZ}"))};
+              .label = label_of(number)};
     if (parent_) {
         const auto sum = sha256_of(store_->manifest_of(parent_->number));
         if (!sum)
@@ -295,7 +312,7 @@ Result<Manifest> Maker::resume() {
     state_ = std::move(*state);
     Result<void> checked{};
     if (const auto parent = state_.manifest.parent) {
-        auto chain = store_->chain(*parent);
+        auto chain = whole_chain(*parent);
         if (chain)
             parent_ = std::move(chain->back());
         else

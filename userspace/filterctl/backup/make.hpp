@@ -31,7 +31,8 @@ public:
         : session_{&session}, store_{&store}, snapshots_{session}, checkpoints_{session}, rate_{rate} {}
 
     Result<Manifest> full(const Wish& wish);
-    /// On the last backup. "refused": it is not one that an increment fits on.
+    /// On the last backup. "refused": it is not one that an increment fits on, or a file of its chain is not
+    /// there as a whole.
     Result<Manifest> incremental();
     /// Goes on with one that was interrupted. "not-found": there is none; "refused": its snapshot is gone, or
     /// the backup that it is made on is another one.
@@ -42,6 +43,7 @@ public:
 
 private:
     // make.cpp
+    [[nodiscard]] Result<std::vector<Manifest>> whole_chain(std::uint64_t number) const;
     Result<void> begin(const Wish& wish);
     Result<void> take_snapshot(const Wish& wish);
     [[nodiscard]] Result<void> name_checkpoints(const std::string& snapshot) const;

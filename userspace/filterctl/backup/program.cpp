@@ -7,13 +7,15 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <system_error>
+#include <tuple>
 #include <unistd.h>
 
 namespace filterctl::backup {
@@ -21,6 +23,8 @@ namespace filterctl::backup {
 using blkfilter::FileDescriptor;
 
 namespace {
+
+constexpr int deaf_ms = 200;
 
 std::string not_started(const std::string& program, int error) {
     return error == ENOENT ? fmt::format("'{}' is not installed: apt install qemu-utils nbdkit", program)
@@ -48,12 +52,15 @@ bool read_more(int file, std::string& text) {
     return got > 0 || (got < 0 && errno == EINTR);
 }
 
-/// Until both have ended.
-void read_all(int first, std::string& first_text, int second, std::string& second_text) {
+/// Until both have ended. A child that is not wanted any more is ended.
+void read_all(pid_t child, int first, std::string& first_text, int second, std::string& second_text) {
     std::array<pollfd, 2> both{
         {{.fd = first, .events = POLLIN, .revents = 0}, {.fd = second, .events = POLLIN, .revents = 0}}};
     while (both[0].fd >= 0 || both[1].fd >= 0) {
-        if (poll(both.data(), both.size(), -1) < 0)
+        if (Interruption::came())
+            kill(child, SIGKILL);
+        // A signal may have come just before.
+        if (poll(both.data(), both.size(), deaf_ms) <= 0)
             continue;
         if (both[0].revents != 0 && !read_more(first, first_text))
             both[0].fd = -1;
@@ -85,28 +92,60 @@ std::vector<char*> arguments_of(const std::vector<std::string>& words) {
     return arguments;
 }
 
+namespace {
+
+/// Between fork() and exec(). Whatever ends us ends it: nobody would know that it still writes.
+[[noreturn]] void become_child(char* const* arguments, pid_t parent, int output, int errors, int failure) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent && dup2(output, STDOUT_FILENO) >= 0 &&
+        dup2(errors, STDERR_FILENO) >= 0)
+        execvp(arguments[0], arguments);
+    const int error = errno;
+    std::ignore = write(failure, &error, sizeof(error));
+    _exit(EXIT_FAILURE);
+}
+
+Result<pid_t> start(const std::vector<std::string>& words, int output, int errors) {
+    auto failure = make_pipe();
+    const auto arguments = arguments_of(words);
+    const pid_t parent = getpid();
+    const pid_t child = fork();
+    if (child == 0)
+        become_child(arguments.data(), parent, output, errors, failure.in.get());
+    if (child < 0)
+        return fail("failed", not_started(words.front(), errno));
+    // exec() closes the other end.
+    failure.in = FileDescriptor{};
+    int error = 0;
+    ssize_t got = 0;
+    while ((got = read(failure.out.get(), &error, sizeof(error))) < 0 && errno == EINTR) {
+    }
+    if (got <= 0)
+        return child;
+    while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    return fail("failed", not_started(words.front(), error));
+}
+
+} // namespace
+
 Result<std::string> run_program(const std::vector<std::string>& words) {
     auto output = make_pipe();
     auto errors = make_pipe();
-    posix_spawn_file_actions_t actions{};
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, output.in.get(), STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, errors.in.get(), STDERR_FILENO);
-    pid_t child{};
-    const int error =
-        posix_spawnp(&child, words.front().c_str(), &actions, nullptr, arguments_of(words).data(), environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (error != 0)
-        return fail("failed", not_started(words.front(), error));
+    const auto child = start(words, output.in.get(), errors.in.get());
+    if (!child)
+        return pass_on(child);
     output.in = FileDescriptor{};
     errors.in = FileDescriptor{};
     std::string said;
     std::string complaint;
-    read_all(output.out.get(), said, errors.out.get(), complaint);
+    read_all(*child, output.out.get(), said, errors.out.get(), complaint);
     int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    while (waitpid(*child, &status, 0) < 0 && errno == EINTR) {
     }
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    const bool is_done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (!is_done && Interruption::came())
+        return fail("failed", "interrupted");
+    if (!is_done)
         return fail("failed", fmt::format("{} has failed: {}", words.front(),
                                           complaint.empty() ? last_line(said) : last_line(complaint)));
     return said;
@@ -126,6 +165,7 @@ Interruption::Interruption() {
 Interruption::~Interruption() {
     for (const int signal : {SIGINT, SIGTERM})
         std::signal(signal, SIG_DFL);
+    interrupted = 0;
 }
 
 bool Interruption::came() {

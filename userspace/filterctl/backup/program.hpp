@@ -14,8 +14,8 @@ namespace filterctl::backup {
 /// As execvp() takes them; they point into @p words.
 std::vector<char*> arguments_of(const std::vector<std::string>& words);
 
-/// Runs a program, found by PATH, and waits; what it writes to standard output. "failed": it is not there, or
-/// has failed, with the last line of what it said.
+/// Runs a program, found by PATH, and waits; what it writes to standard output. It ends when we do, and when
+/// an Interruption comes. "failed": it is not there, or has failed, with the last line of what it said.
 Result<std::string> run_program(const std::vector<std::string>& words);
 
 /// Becomes a program; returns only when that fails.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// @file
-/// Checking a backup, and writing it back.
+/// Checking a backup.
 #pragma once
 
 #include "backup/store.hpp"
 
-#include <filesystem>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace filterctl::backup {
 
@@ -16,17 +16,7 @@ namespace filterctl::backup {
 Result<void> verify(const Store& store, std::uint64_t number,
                     const std::function<void(const std::string&)>& told);
 
-/// Where one device of a backup is written to.
-struct RestoreRequest {
-    std::uint64_t number{};
-    std::string device{};
-    std::filesystem::path target{}; ///< a block device, or a file
-    bool force{};                   ///< it is overwritten
-};
-
-/// Writes what the device was, after verify(). A file is TARGET.partial until it is whole. "refused": the
-/// target is in use, or needs force; "failed": it is too small.
-Result<void> restore(const Store& store, const RestoreRequest& request,
-                     const std::function<void(const std::string&)>& told);
+/// Whether the files of a chain are there, as large as they were; their data is not read. "failed".
+Result<void> check_files(const Store& store, const std::vector<Manifest>& chain);
 
 } // namespace filterctl::backup

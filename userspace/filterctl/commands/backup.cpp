@@ -2,6 +2,7 @@
 #include "backup/make.hpp"
 #include "backup/program.hpp"
 #include "backup/read.hpp"
+#include "backup/restore.hpp"
 #include "backup/serve.hpp"
 #include "commands/arguments.hpp"
 #include "commands/commands.hpp"
@@ -12,6 +13,7 @@
 
 #include <fmt/format.h>
 #include <memory>
+#include <sys/stat.h>
 
 namespace filterctl {
 
@@ -56,10 +58,16 @@ Result<ExitCode> show(Session& session, const Result<Manifest>& made) {
     return ExitCode::done;
 }
 
+/// What is copied is whatever was on a disk: nobody but its owner reads it.
+void write_in_private() {
+    umask(S_IRWXG | S_IRWXO);
+}
+
 using Make = std::function<Result<Manifest>(Maker&)>;
 
 Result<ExitCode> make(Session& session, const Given& given, const Make& what) {
     const Interruption interruption;
+    write_in_private();
     auto store = Store::open(given.folder, true);
     if (!store)
         return pass_on(store);
@@ -125,6 +133,8 @@ Result<ExitCode> verify_backup(Session& session, const Given& given) {
 }
 
 Result<ExitCode> restore_backup(Session& session, Given& given) {
+    const Interruption interruption;
+    write_in_private();
     const auto chosen = choose(given.folder, given);
     if (!chosen)
         return pass_on(chosen);

@@ -157,9 +157,10 @@ void Snapshots::fill(Live& live, const blksnap::Snapshot& snapshot) {
     append(live, snapshot, bytes);
 }
 
-/// From the hook before to the instant.
-void Snapshots::take(const blksnap::Snapshot& snapshot, Record& record,
-                     const std::vector<FileSystem>& file_systems, const Progress& progress) {
+/// From the hook before to the instant. What is mounted is looked at behind the hook, which may change it.
+/// Return: the file systems that are on the devices.
+std::vector<FileSystem> Snapshots::take(const blksnap::Snapshot& snapshot, Record& record,
+                                        const Progress& progress) {
     const auto control = value_of(around_.control());
     for (const auto& member : record.devices)
         expect_done(blksnap::Tracker{control, member.id}.add_to(record.id));
@@ -167,8 +168,10 @@ void Snapshots::take(const blksnap::Snapshot& snapshot, Record& record,
     progress(300, "hook before");
     run_before(record);
     progress(600, "taking");
+    auto file_systems = file_systems_on(names_of(record.devices), around_.roots);
     write_back(file_systems);
     expect_done(snapshot.take(to_be_frozen(file_systems)));
+    return file_systems;
 }
 
 /// Nothing stays of what could not be taken. If the kernel does not let it go, the record stays too: the next
@@ -192,7 +195,7 @@ Created Snapshots::create(Request request, const Progress& progress) {
     check(request);
     tell_apart(request.devices);
     const auto module = value_of(around_.module());
-    auto file_systems = file_systems_on(names_of(request.devices), around_.roots);
+    std::vector<FileSystem> file_systems;
     Record record{.label = request.label,
                   .group = request.group,
                   .created = now_as_text(),
@@ -204,7 +207,7 @@ Created Snapshots::create(Request request, const Progress& progress) {
     try {
         progress(100, "storage");
         fill(*live, snapshot);
-        take(snapshot, record, file_systems, progress);
+        file_systems = take(snapshot, record, progress);
     } catch (...) {
         give_up(std::move(snapshot), record);
         throw;

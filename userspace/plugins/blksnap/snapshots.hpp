@@ -117,8 +117,8 @@ private:
     [[nodiscard]] blkfilter::blksnap::Snapshot begin(const blkfilter::blksnap::Module& module,
                                                      Record& record);
     void fill(Live& live, const blkfilter::blksnap::Snapshot& snapshot);
-    void take(const blkfilter::blksnap::Snapshot& snapshot, Record& record,
-              const std::vector<FileSystem>& file_systems, const Progress& progress);
+    std::vector<FileSystem> take(const blkfilter::blksnap::Snapshot& snapshot, Record& record,
+                                 const Progress& progress);
     void give_up(blkfilter::blksnap::Snapshot snapshot, Record& record);
     void run_before(Record& record);
     void finish_hooks(Record& record, bool taken);
