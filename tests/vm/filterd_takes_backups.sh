@@ -145,7 +145,8 @@ exec $(command -v qemu-img) "\$@"
 EOF
 chmod +x $folder/programs/qemu-img
 PATH=$folder/programs:$PATH filterctl backup restore $store "/dev/$other" --force > /dev/null 2>&1
-[ ! -e $folder/was-mounted ] && grep -q "already mounted or mount point busy" $folder/said || fail "it could be mounted: $(cat $folder/said)"
+[ ! -e $folder/was-mounted ] || fail "it could be mounted"
+grep -q "already mounted or mount point busy" $folder/said || fail "$(cat $folder/said)"
 mount "/dev/$data" /tmp/data
 
 echo "a group"
