@@ -123,6 +123,23 @@ TEST_F(Backup, a_file_that_has_its_data_elsewhere_is_refused) {
     expect(1, "said to be of format 'raw'", {"verify", store()});
 }
 
+TEST_F(Backup, a_manifest_with_another_digit_is_damaged) {
+    backup({"full", store(), "data"});
+    const auto manifest = fs::path{store()} / "0001/manifest.json";
+    auto json = Json::parse(text_in(manifest));
+    json["devices"][0]["epoch"] = number_of(json["devices"][0], "epoch") + 1;
+    std::ofstream{manifest} << json.dump(2);
+    snapshots->number += 2;
+    expect(1, "manifest.json: is damaged", {"verify", store()});
+    expect(5, "manifest.json: is damaged", {"incremental", store()});
+    EXPECT_TRUE(nothing_is_left());
+    // One of a version that wrote no checksum.
+    json["devices"][0]["epoch"] = number_of(json["devices"][0], "epoch") - 1;
+    json.erase("crc32");
+    std::ofstream{manifest} << json.dump(2);
+    EXPECT_EQ(backup({"verify", store()}).code, ExitCode::done);
+}
+
 TEST_F(Backup, an_increment_on_files_that_are_not_whole_is_refused) {
     backup({"full", store(), "data"});
     const auto first = fs::path{store()} / "0001/data.qcow2";

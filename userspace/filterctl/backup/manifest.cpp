@@ -6,6 +6,7 @@
 #include <blkfilter-common/replace_file.hpp>
 
 #include <algorithm>
+#include <boost/crc.hpp>
 #include <cerrno>
 #include <cstring>
 #include <fmt/format.h>
@@ -19,6 +20,15 @@ namespace common = blkfilter::common;
 namespace {
 
 constexpr std::uint64_t version = 1;
+constexpr const char* sum_name = "crc32";
+
+/// However it is laid out. Against damage that leaves it well-formed, a digit, not against people.
+std::uint32_t sum_of(const Json& json) {
+    const auto text = json.dump();
+    boost::crc_32_type sum;
+    sum.process_bytes(text.data(), text.size());
+    return sum.checksum();
+}
 
 Json to_json(const Copy& copy) {
     return {{"device", copy.device},
@@ -107,6 +117,13 @@ Result<Json> read_json(const std::filesystem::path& path) {
     auto json = Json::parse(file, nullptr, false);
     if (!json.is_object())
         return fail("failed", fmt::format("{}: is damaged", path.string()));
+    // Those that were written by the first versions have none.
+    if (json.contains(sum_name)) {
+        const auto sum = number_of(json, sum_name);
+        json.erase(sum_name);
+        if (sum != sum_of(json))
+            return fail("failed", fmt::format("{}: is damaged: its checksum is another one", path.string()));
+    }
     return json;
 }
 
@@ -119,7 +136,8 @@ Result<void> sync_folder(const std::filesystem::path& folder) {
     }
 }
 
-Result<void> write_json(const std::filesystem::path& path, const Json& json) {
+Result<void> write_json(const std::filesystem::path& path, Json json) {
+    json[sum_name] = sum_of(json);
     try {
         common::replace_file(path, json.dump(2) + '\n', common::Durability::machine);
         return {};

@@ -46,11 +46,11 @@ Result<Manifest> manifest_of(const Json& json, const std::string& where);
 
 // --- files ---
 
-/// Reads JSON. "not-found", "failed".
+/// Reads JSON. "not-found"; "failed": also when it is not what was written.
 Result<Json> read_json(const std::filesystem::path& path);
 
-/// Writes JSON, whole or not at all, and to the disk. "failed".
-Result<void> write_json(const std::filesystem::path& path, const Json& json);
+/// Writes JSON, whole or not at all, with a checksum, and to the disk. "failed".
+Result<void> write_json(const std::filesystem::path& path, Json json);
 
 /// Of a file, by sha256sum. "failed".
 Result<std::string> sha256_of(const std::filesystem::path& path);
